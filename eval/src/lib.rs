@@ -1,0 +1,1 @@
+//! The evaluation engine: suites, datasets, targets, metrics, gates and reports.

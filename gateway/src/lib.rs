@@ -1,0 +1,1 @@
+//! Endpoints, routing, providers, limits and the protocols in front of language models.

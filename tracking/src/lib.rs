@@ -1,0 +1,1 @@
+//! Experiments, runs, metrics, artifacts and traces behind MLflow's REST API.
