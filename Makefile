@@ -1,0 +1,28 @@
+# Tidegate: `make help` lists the targets; what takes more than a line is in scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench build ui model
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: ## build what changed and serve on http://127.0.0.1:5000 (pass flags on with ARGS="--port 5050")
+	@scripts/run.sh $(ARGS)
+
+test: ## prove everything: format, lints, Rust, UI, Python clients, browser; the last line counts
+	@scripts/test.sh
+
+check: ## format and clippy only, for while you write
+	cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+
+bench: ## measure this machine and print the tables of benches/RESULTS.md (choose parts with ARGS="gateway search")
+	@scripts/bench.sh $(ARGS)
+
+build: ui ## the release binary with the UI inside, as target/release/tidegate
+	cargo build --release --workspace --bin tidegate
+
+ui: ## the web app, as ui/dist
+	@scripts/ui.sh
+
+model: ## fetch the demo model into the cache folder, once
+	@python3 scripts/fetch_demo_model.py
