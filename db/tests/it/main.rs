@@ -1,0 +1,169 @@
+//! The database layer through its public surface, on a real file.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use db::{Db, Error, Value};
+use tempfile::TempDir;
+
+async fn open() -> (Db, TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = format!("sqlite:///{}/sub/t.db", folder.path().display());
+    (Db::open(&uri).await.unwrap(), folder, uri)
+}
+
+async fn add_tag(db: &Db, key: &str, value: &str) -> Result<u64, Error> {
+    let args = vec![Value::from(key), value.into()];
+    db.write(move |tx| {
+        Box::pin(async move {
+            tx.execute("INSERT INTO experiment_tags (\"key\", value, experiment_id) VALUES (?, ?, 1)", args).await
+        })
+    })
+    .await
+}
+
+async fn add_experiment(db: &Db) {
+    db.write(|tx| {
+        Box::pin(async move {
+            tx.execute(
+                "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'e', 'active')",
+                vec![],
+            )
+            .await
+        })
+    })
+    .await
+    .unwrap();
+}
+
+async fn count(db: &Db) -> i64 {
+    let (count,): (i64,) = db.fetch_one("SELECT COUNT(*) FROM experiment_tags", vec![]).await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn a_new_file_gets_all_of_mlflows_tables_at_its_revision() {
+    let (db, _folder, uri) = open().await;
+    let (tables,): (i64,) = db
+        .fetch_one("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", vec![])
+        .await
+        .unwrap();
+    assert_eq!(tables, 65);
+    let (revision,): (String,) = db.fetch_one("SELECT version_num FROM alembic_version", vec![]).await.unwrap();
+    assert_eq!(revision, db::REVISION);
+    drop(db);
+    Db::open(&uri).await.expect("opens again");
+}
+
+#[tokio::test]
+async fn other_databases_are_refused_untouched() {
+    let (db, _folder, uri) = open().await;
+    db.write(|tx| Box::pin(async move { tx.execute("UPDATE alembic_version SET version_num = 'cafe'", vec![]).await }))
+        .await
+        .unwrap();
+    let error = Db::open(&uri).await.unwrap_err().to_string();
+    assert!(error.contains("revision cafe") && error.contains("mlflow db upgrade"), "{error}");
+    db.write(|tx| Box::pin(async move { tx.execute("DROP TABLE alembic_version", vec![]).await })).await.unwrap();
+    let error = Db::open(&uri).await.unwrap_err().to_string();
+    assert!(error.contains("is no MLflow database"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.db");
+    std::fs::write(&file, "dear diary, ".repeat(100)).unwrap();
+    let uri = format!("sqlite:///{}", file.display());
+    let error = Db::open(&uri).await.unwrap_err().to_string();
+    assert!(error.contains(&uri) && error.contains("not a database"), "{error}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "dear diary, ".repeat(100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_writes_are_each_all_or_nothing() {
+    let (db, _folder, _uri) = open().await;
+    add_experiment(&db).await;
+    let writes = (0..200).map(|i| {
+        let db = db.clone();
+        tokio::spawn(async move {
+            db.write(move |tx| {
+                Box::pin(async move {
+                    for half in ["a", "b"] {
+                        tx.execute(
+                            "INSERT INTO experiment_tags (\"key\", value, experiment_id) VALUES (?, '', 1)",
+                            vec![format!("{i}{half}").into()],
+                        )
+                        .await?;
+                    }
+                    if i % 3 == 0 { Err(Error::Uri("changed my mind".to_owned())) } else { Ok(()) }
+                })
+            })
+            .await
+        })
+    });
+    let outcomes = futures::future::join_all(writes).await;
+    let kept = outcomes.iter().filter(|it| it.as_ref().unwrap().is_ok()).count();
+    assert_eq!(kept, 133);
+    assert_eq!(count(&db).await, 266);
+    let (odd,): (i64,) = db
+        .fetch_one("SELECT COUNT(*) FROM experiment_tags WHERE CAST(\"key\" AS INTEGER) % 3 = 0", vec![])
+        .await
+        .unwrap();
+    assert_eq!(odd, 0);
+}
+
+#[tokio::test]
+async fn a_broken_key_is_a_constraint_and_leaves_others_alone() {
+    let (db, _folder, _uri) = open().await;
+    let error = add_tag(&db, "k", "no such experiment").await.unwrap_err();
+    assert!(matches!(error, Error::Constraint(_)), "{error:?}");
+    add_experiment(&db).await;
+    add_tag(&db, "k", "v").await.unwrap();
+    let error = add_tag(&db, "k", "again").await.unwrap_err();
+    assert!(matches!(error, Error::Constraint(_)), "{error:?}");
+    assert_eq!(count(&db).await, 1);
+}
+
+#[tokio::test]
+async fn work_that_panics_keeps_nothing_and_does_not_stop_the_writer() {
+    let (db, _folder, _uri) = open().await;
+    add_experiment(&db).await;
+    let outcome: Result<(), Error> = db
+        .write(|tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO experiment_tags (\"key\", value, experiment_id) VALUES ('x', '', 1)", vec![])
+                    .await?;
+                panic!("a bug");
+            })
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::Abandoned)));
+    assert_eq!(count(&db).await, 0);
+    add_tag(&db, "k", "v").await.unwrap();
+    assert_eq!(count(&db).await, 1);
+}
+
+#[tokio::test]
+async fn bulk_inserts_take_any_number_of_rows() {
+    let (db, _folder, _uri) = open().await;
+    add_experiment(&db).await;
+    let values: Vec<Value> = (0..999).flat_map(|i| [format!("k{i:04}").into(), i.into(), 1.into()]).collect();
+    let changed: Result<u64, Error> = db
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.insert_rows("INSERT INTO experiment_tags (\"key\", value, experiment_id)", 3, "", values).await
+            })
+        })
+        .await;
+    assert_eq!(changed.unwrap(), 999);
+    let (last,): (String,) = db.fetch_one("SELECT MAX(\"key\") FROM experiment_tags", vec![]).await.unwrap();
+    assert_eq!(last, "k0998");
+}
+
+#[tokio::test]
+async fn readers_cannot_write_and_like_minds_case() {
+    let (db, _folder, _uri) = open().await;
+    let outcome = db.fetch_all::<(i64,)>("DELETE FROM workspaces RETURNING 1", vec![]).await;
+    assert!(outcome.is_err());
+    let found: Vec<(String,)> =
+        db.fetch_all("SELECT name FROM workspaces WHERE name LIKE ?", vec!["DEF%".into()]).await.unwrap();
+    assert_eq!(found, []);
+}
