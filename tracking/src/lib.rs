@@ -1,1 +1,22 @@
 //! Experiments, runs, metrics, artifacts and traces behind MLflow's REST API.
+//!
+//! [`Tracking`] is the whole of it: [`Tracking::store`] has the domain's methods, [`router`] serves them as MLflow's
+//! server does, on MLflow's own tables.
+
+mod error;
+mod tracking;
+
+mod store;
+
+mod artifacts;
+
+mod http;
+
+pub use artifacts::ArtifactOptions;
+pub use error::Error;
+pub use http::router;
+pub use store::Store;
+pub use tracking::Tracking;
+
+/// What calls into tracking give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

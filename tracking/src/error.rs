@@ -1,0 +1,91 @@
+//! What can go wrong in tracking, by what the caller can do about it.
+
+use std::error::Error as StdError;
+
+/// An error of the tracking store or of its REST API. The text is what the user reads.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong and stays wrong until the caller changes it.
+    #[error("{0}")]
+    Invalid(String),
+    /// The named thing does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The name is taken.
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// The thing exists but is in a state that forbids the operation, e.g. renaming a deleted experiment.
+    #[error("{0}")]
+    InvalidState(String),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Denied(String),
+    /// The address is right, the method is not.
+    #[error("{0}")]
+    NoSuchMethod(String),
+    /// The request is bigger than this server accepts.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The protocol knows this operation, this server does not.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] db::Error),
+    /// Something broke that the caller can do nothing about.
+    #[error("{what}")]
+    Internal {
+        /// What this server was doing.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The request is wrong; `message` says what and how to put it right.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
+    }
+
+    /// The named thing does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::NotFound(message.into())
+    }
+
+    /// Something broke inside while doing `what`.
+    pub fn internal(what: impl Into<String>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal { what: what.into(), source: source.into() }
+    }
+
+    /// A required request parameter was absent or empty.
+    pub fn missing(parameter: &str) -> Self {
+        Self::Invalid(format!("Missing value for required parameter '{parameter}'.{SEE_DOCS}"))
+    }
+
+    /// A request parameter had the wrong type, or a value outside its set.
+    pub fn wrong_type(parameter: &str, value: &serde_json::Value) -> Self {
+        let kind = python_type(value);
+        Self::Invalid(format!(
+            "Invalid value {value} for parameter '{parameter}' supplied:  Hint: Value was of type '{kind}'.{SEE_DOCS}"
+        ))
+    }
+}
+
+/// MLflow ends its request-schema messages with this; clients show it to the user.
+const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
+
+/// The type's name as MLflow's messages spell it.
+fn python_type(value: &serde_json::Value) -> &'static str {
+    use serde_json::Value;
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
+}

@@ -1,0 +1,51 @@
+//! MLflow's REST API over the store: read the request, call the domain, write the answer.
+
+mod error;
+
+mod extract;
+mod json;
+
+
+mod server;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, Uri},
+};
+
+use crate::{Error, Tracking};
+
+/// The largest request body: a dataset's profile may have 16 MiB, and JSON may double it.
+pub(crate) const MAX_BODY_BYTES: usize = 33 * 1024 * 1024;
+
+/// Serves the whole tracking API with `tracking` behind it.
+pub fn router(tracking: Tracking) -> Router {
+    let v2 = v2_routes();
+    let v3 = v3_routes();
+    Router::new()
+        .nest("/api/2.0/mlflow", v2.clone())
+        .nest("/ajax-api/2.0/mlflow", v2.clone())
+        .nest("/api/2.0/preview/mlflow", v2.clone())
+        .nest("/ajax-api/2.0/preview/mlflow", v2)
+        .nest("/api/3.0/mlflow", v3.clone())
+        .nest("/ajax-api/3.0/mlflow", v3)
+        .merge(server::root_routes())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(tracking)
+}
+
+/// What is served below `/api/2.0/mlflow` and its aliases.
+fn v2_routes() -> Router<Tracking> {
+    Router::new()
+}
+
+/// What is served below `/api/3.0/mlflow` and its alias.
+fn v3_routes() -> Router<Tracking> {
+    Router::new().merge(server::v3_routes())
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Error {
+    Error::NoSuchMethod(format!("{method} is not served at {}; see the Allow header for what is.", uri.path()))
+}

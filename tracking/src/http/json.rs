@@ -1,0 +1,19 @@
+//! How answers are written: MLflow's JSON, where absent and empty fields are left out and NaN is a text.
+
+use serde::{Serialize, Serializer};
+
+/// The answer of an operation that has nothing to tell.
+#[derive(Debug, Serialize)]
+pub struct Empty {}
+
+/// Writes a double as protobuf's JSON does: JSON itself has no NaN and no infinities.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+pub fn double<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.is_nan() {
+        serializer.serialize_str("NaN")
+    } else if value.is_infinite() {
+        serializer.serialize_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}

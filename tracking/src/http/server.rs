@@ -1,0 +1,33 @@
+//! What clients ask about the server itself: is it up, which version does it speak, what can it do.
+
+use axum::{Json, Router, routing::get};
+use serde_json::{Value, json};
+
+use crate::Tracking;
+
+/// The MLflow version whose API this is; clients choose features by it.
+pub(crate) const MLFLOW_VERSION: &str = "3.17.2";
+
+/// `/health` and `/version`, which load balancers and clients ask at the root.
+pub(crate) fn root_routes() -> Router<Tracking> {
+    Router::new().route("/health", get(async || "OK")).route("/version", get(async || MLFLOW_VERSION))
+}
+
+/// What is below `/api/3.0/mlflow`.
+pub(crate) fn v3_routes() -> Router<Tracking> {
+    Router::new().route("/server-info", get(server_info))
+}
+
+/// `GET server-info`: the client's probe for what this server supports.
+async fn server_info() -> Json<Value> {
+    Json(json!({
+        "store_type": "SqlStore",
+        "workspaces_enabled": false,
+        "trace_archival_enabled": false,
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
+        "presigned_upload_run_id_supported": false,
+        "presigned_upload_model_id_supported": false,
+        "features_enabled": { "gateway": true },
+    }))
+}
