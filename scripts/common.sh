@@ -77,6 +77,6 @@ install_ui_packages() {
   need_node
   unchanged ui/node_modules/.tidegate-lock ui/package-lock.json && return
   say "installing the UI's packages"
-  npm --prefix ui ci --no-audit --no-fund --loglevel=error
-  remember ui/node_modules/.tidegate-lock ui/package-lock.json
+  npm --prefix ui ci --no-audit --no-fund --loglevel=error &&
+    remember ui/node_modules/.tidegate-lock ui/package-lock.json
 }
