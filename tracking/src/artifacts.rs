@@ -1,14 +1,174 @@
-//! Where artifacts live.
+//! Artifacts: the files of runs, models and traces, kept outside the database.
+//!
+//! The database knows artifacts by URI (`mlflow-artifacts:/1/<run>/artifacts`); [`Artifacts`] finds the
+//! [`ArtifactStore`] behind one and reads and writes there. A store is built by [`open`] alone.
 
-use std::path::PathBuf;
+mod local;
+mod path;
+mod roots;
+mod store;
+mod uri;
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+
+use crate::{Error, Result};
+
+pub use path::ArtifactPath;
+pub use store::{ArtifactMeta, ArtifactStore, ByteStream, Entry};
+pub(crate) use uri::append;
+use uri::Location;
+
+/// The root of artifacts that this server serves; what follows is a path below its destination.
+const SERVED_ROOT: &str = "mlflow-artifacts:/";
+
+/// Where artifacts go unless the server is told otherwise; MLflow's default too.
+const DEFAULT_DESTINATION: &str = "./mlartifacts";
 
 /// Where artifacts live and whether this server hands them out.
 #[derive(Clone, Debug)]
 pub struct ArtifactOptions {
     /// The artifact location of experiments that name none is below this URI, e.g. `mlflow-artifacts:/`.
     pub default_artifact_root: String,
-    /// The folder behind `mlflow-artifacts:/`.
-    pub artifacts_destination: Option<PathBuf>,
+    /// What is behind `mlflow-artifacts:/`: a folder, as a path or a `file:` URI.
+    pub artifacts_destination: String,
     /// Whether this server is a proxy for artifacts.
     pub serve_artifacts: bool,
+}
+
+impl ArtifactOptions {
+    /// Fills in what was not said, as `mlflow server` does: a server that serves artifacts points new experiments at
+    /// itself, another one at a folder that its clients must be able to reach themselves.
+    pub fn resolve(
+        default_artifact_root: Option<String>,
+        artifacts_destination: Option<String>,
+        serve_artifacts: bool,
+    ) -> Result<Self> {
+        let root = match default_artifact_root {
+            Some(root) => root,
+            None if serve_artifacts => SERVED_ROOT.to_owned(),
+            None => "./mlruns".to_owned(),
+        };
+        Ok(Self {
+            default_artifact_root: uri::absolute_if_local(&root)?,
+            artifacts_destination: artifacts_destination.unwrap_or_else(|| DEFAULT_DESTINATION.to_owned()),
+            serve_artifacts,
+        })
+    }
+}
+
+/// Builds the store behind an artifact destination: a path or a `file:` URI.
+///
+/// Remote stores are refused with a sentence that names the URI.
+pub fn open(uri: &str) -> Result<Arc<dyn ArtifactStore>> {
+    match Location::parse(uri)? {
+        Location::Local(folder) => Ok(Arc::new(local::LocalStore::new(folder))),
+        Location::Served(_) => Err(Error::invalid(format!(
+            "artifact destination `{uri}` is an address of this server itself; name a folder, e.g. `{DEFAULT_DESTINATION}`"
+        ))),
+    }
+}
+
+/// Reads and writes artifacts by the URI that the database has for them. Cheap to clone.
+#[derive(Clone)]
+pub struct Artifacts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    destination: Option<Arc<dyn ArtifactStore>>,
+    /// Folders that the operator named; an experiment's own location counts only inside one of them, since clients
+    /// choose it and could otherwise read any file of this machine.
+    local_roots: Vec<PathBuf>,
+}
+
+impl std::fmt::Debug for Artifacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Artifacts").field("local_roots", &self.inner.local_roots).finish_non_exhaustive()
+    }
+}
+
+impl Artifacts {
+    /// Opens what `options` name. Nothing is created before the first artifact is written.
+    pub fn open(options: &ArtifactOptions) -> Result<Self> {
+        let mut local_roots = Vec::new();
+        let destination = if options.serve_artifacts {
+            if let Location::Local(folder) = Location::parse(&options.artifacts_destination)? {
+                local_roots.push(folder);
+            }
+            Some(open(&options.artifacts_destination)?)
+        } else {
+            None
+        };
+        if let Ok(Location::Local(folder)) = Location::parse(&options.default_artifact_root) {
+            local_roots.push(folder);
+        }
+        Ok(Self { inner: Arc::new(Inner { destination, local_roots }) })
+    }
+
+    /// The store behind `mlflow-artifacts:/`, unless this server does not serve artifacts.
+    pub fn destination(&self) -> Result<&Arc<dyn ArtifactStore>> {
+        self.inner.destination.as_ref().ok_or_else(|| {
+            Error::Unsupported(
+                "this server does not serve artifacts: it was started with --no-serve-artifacts; start it with \
+                 --serve-artifacts, or read them where the run's artifact_uri points"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// The store and the path in it that an artifact URI stands for.
+    pub fn locate(&self, artifact_uri: &str) -> Result<(Arc<dyn ArtifactStore>, ArtifactPath)> {
+        match Location::parse(artifact_uri)? {
+            Location::Served(path) => Ok((Arc::clone(self.destination()?), path)),
+            Location::Local(folder) => {
+                let inside = self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)));
+                let (root, below) = inside.ok_or_else(|| {
+                    Error::invalid(format!(
+                        "artifact location `{artifact_uri}` is outside the folders that this server was told to use; \
+                         start it with --default-artifact-root or --artifacts-destination at or above it, or read it \
+                         directly"
+                    ))
+                })?;
+                Ok((Arc::new(local::LocalStore::new(root.clone())), ArtifactPath::of_folder(below)?))
+            }
+        }
+    }
+
+    /// Writes one artifact below `artifact_uri`, whole or not at all; what was there is replaced.
+    pub async fn write(&self, artifact_uri: &str, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        let (store, root) = self.locate(artifact_uri)?;
+        let bytes: Bytes = bytes.into();
+        let body = futures::stream::once(async { Ok(bytes) }).boxed();
+        store.put(&root.join(&ArtifactPath::file(path)?), body).await
+    }
+
+    /// Reads one artifact below `artifact_uri` whole; `bytes_max` bounds the memory that it may take.
+    pub async fn read(&self, artifact_uri: &str, path: &str, bytes_max: u64) -> Result<Vec<u8>> {
+        let (store, root) = self.locate(artifact_uri)?;
+        let path = root.join(&ArtifactPath::file(path)?);
+        let meta = store.head(&path).await?;
+        if meta.size > bytes_max {
+            return Err(Error::TooLarge(format!(
+                "artifact `{path}` has {} bytes, at most {bytes_max} are read at once; download it as a stream",
+                meta.size
+            )));
+        }
+        let mut body = store.get(&path, &meta, 0..meta.size).await?;
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.size).unwrap_or_default());
+        while let Some(chunk) = body.next().await {
+            bytes.extend_from_slice(&chunk.map_err(|error| Error::internal(format!("reading artifact `{path}`"), error))?);
+        }
+        Ok(bytes)
+    }
+
+    /// Lists the folder `path` (empty: the root) below `artifact_uri`, by name; paths are relative to `artifact_uri`.
+    pub async fn list(&self, artifact_uri: &str, path: &str) -> Result<Vec<Entry>> {
+        let (store, root) = self.locate(artifact_uri)?;
+        let folder = ArtifactPath::parse(path)?;
+        let entries = store.list(&root.join(&folder)).await?;
+        Ok(entries.into_iter().map(|entry| Entry { path: folder.child(&entry.path), ..entry }).collect())
+    }
 }

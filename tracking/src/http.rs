@@ -1,7 +1,7 @@
 //! MLflow's REST API over the store: read the request, call the domain, write the answer.
 
+mod artifacts;
 mod error;
-
 mod extract;
 mod json;
 
@@ -30,6 +30,9 @@ pub fn router(tracking: Tracking) -> Router {
         .nest("/ajax-api/2.0/preview/mlflow", v2)
         .nest("/api/3.0/mlflow", v3.clone())
         .nest("/ajax-api/3.0/mlflow", v3)
+        .nest("/api/2.0/mlflow-artifacts", artifacts::proxy_routes())
+        .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::proxy_routes())
+        .merge(artifacts::root_routes())
         .merge(server::root_routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -38,7 +41,7 @@ pub fn router(tracking: Tracking) -> Router {
 
 /// What is served below `/api/2.0/mlflow` and its aliases.
 fn v2_routes() -> Router<Tracking> {
-    Router::new()
+    Router::new().merge(artifacts::v2_routes())
 }
 
 /// What is served below `/api/3.0/mlflow` and its alias.

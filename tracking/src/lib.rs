@@ -12,7 +12,10 @@ mod artifacts;
 
 mod http;
 
-pub use artifacts::ArtifactOptions;
+pub use artifacts::{
+    ArtifactMeta, ArtifactOptions, ArtifactPath, ArtifactStore, Artifacts, ByteStream, Entry as ArtifactEntry,
+    open as open_artifacts,
+};
 pub use error::Error;
 pub use http::router;
 pub use store::Store;

@@ -219,7 +219,8 @@ impl Fields {
         }
     }
 
-    fn from_query(query: &str) -> Self {
+    /// Reads a query string, for requests whose body is something else.
+    pub(crate) fn from_query(query: &str) -> Self {
         let mut values = Map::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = Value::String(value.into_owned());

@@ -1,0 +1,157 @@
+//! Artifact URIs: what this server serves itself, folders, and stores that it cannot reach.
+
+use std::path::{Path, PathBuf};
+
+use super::ArtifactPath;
+use crate::{Error, Result};
+
+/// The path of the artifact proxy inside an `http(s)` artifact URI.
+const PROXY_PATH: &str = "/api/2.0/mlflow-artifacts/artifacts";
+
+/// What an artifact URI points at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    /// A path below this server's artifact destination.
+    Served(ArtifactPath),
+    /// A folder of this machine, absolute.
+    Local(PathBuf),
+}
+
+impl Location {
+    pub(super) fn parse(uri: &str) -> Result<Self> {
+        let Some((scheme, rest)) = split_scheme(uri) else {
+            return Ok(Self::Local(absolute(Path::new(uri))?));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "mlflow-artifacts" => Ok(Self::Served(ArtifactPath::parse(path_of(rest).trim_start_matches('/'))?)),
+            "http" | "https" => match path_of(rest).split_once(PROXY_PATH) {
+                Some((_, path)) => Ok(Self::Served(ArtifactPath::parse(path.trim_start_matches('/'))?)),
+                None => Err(unsupported(uri)),
+            },
+            "file" => {
+                let path = percent_encoding::percent_decode_str(file_path(uri, rest)?).decode_utf8_lossy().into_owned();
+                Ok(Self::Local(absolute(Path::new(&path))?))
+            }
+            _ => Err(unsupported(uri)),
+        }
+    }
+}
+
+/// `segments` below `root`, one `/` between each.
+pub(crate) fn append(root: &str, segments: &[&str]) -> String {
+    let mut uri = root.to_owned();
+    for segment in segments {
+        if !uri.ends_with('/') {
+            uri.push('/');
+        }
+        uri.push_str(segment);
+    }
+    uri
+}
+
+/// A local path made absolute, so that the database does not depend on the folder that the server was started in.
+pub(super) fn absolute_if_local(uri: &str) -> Result<String> {
+    match split_scheme(uri) {
+        Some(_) => Ok(uri.to_owned()),
+        None => Ok(absolute(Path::new(uri))?.to_string_lossy().into_owned()),
+    }
+}
+
+/// The scheme of a URI; a single letter is a Windows drive, not a scheme.
+fn split_scheme(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|it: char| it.is_ascii_alphabetic())
+        && scheme.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '-' | '.'));
+    is_scheme.then_some((scheme, rest))
+}
+
+/// What follows `//host` in the rest of a URI, or all of it where there is no host.
+fn path_of(rest: &str) -> &str {
+    let path = match rest.strip_prefix("//") {
+        Some(authority) => authority.find('/').map_or("", |at| &authority[at..]),
+        None => rest,
+    };
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn file_path<'a>(uri: &str, rest: &'a str) -> Result<&'a str> {
+    match rest.strip_prefix("//") {
+        None => Ok(rest),
+        Some(path) if path.starts_with('/') => Ok(path),
+        Some(path) => path.strip_prefix("localhost").filter(|it| it.starts_with('/')).ok_or_else(|| {
+            Error::invalid(format!("artifact location `{uri}` names another machine; write file:///path"))
+        }),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Error::invalid(format!("artifact location `{}`: {error}", path.display())))?;
+    if absolute.components().any(|part| part == std::path::Component::ParentDir) {
+        return Err(Error::invalid(format!(
+            "artifact location `{}` may not hold `..`; write the folder's own path",
+            path.display()
+        )));
+    }
+    Ok(absolute)
+}
+
+fn unsupported(uri: &str) -> Error {
+    Error::invalid(format!(
+        "artifact location `{uri}` is not supported: Tidegate keeps artifacts in folders (a path or file:///path) and \
+         serves them as mlflow-artifacts:/; S3, GCS and Azure are not there yet"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_that_are_served() {
+        let check = |uri: &str, path: &str| {
+            assert_eq!(Location::parse(uri).unwrap(), Location::Served(ArtifactPath::parse(path).unwrap()), "{uri}");
+        };
+        check("mlflow-artifacts:/1/r/artifacts", "1/r/artifacts");
+        check("mlflow-artifacts:///1/r", "1/r");
+        check("mlflow-artifacts://host:5000/1/r", "1/r");
+        check("mlflow-artifacts:/", "");
+        check("http://host:5000/api/2.0/mlflow-artifacts/artifacts/1/r", "1/r");
+    }
+
+    #[test]
+    fn uris_of_folders() {
+        let check = |uri: &str, folder: &str| {
+            assert_eq!(Location::parse(uri).unwrap(), Location::Local(folder.into()), "{uri}");
+        };
+        check("/data/artifacts", "/data/artifacts");
+        check("file:///data/my%20artifacts", "/data/my artifacts");
+        check("file://localhost/data", "/data");
+        check("file:/data", "/data");
+    }
+
+    #[test]
+    fn uris_that_are_refused_name_themselves() {
+        for uri in [
+            "s3://bucket/a",
+            "gs://bucket",
+            "wasbs://c@a/b",
+            "https://example.org/files",
+            "file://host/a",
+            "mlflow-artifacts:/../a",
+            "mlflow-artifacts:/%2e%2e/a",
+            "/data/../etc",
+            "file:///data/%2e%2e/etc",
+        ] {
+            let error = Location::parse(uri).expect_err(uri).to_string();
+            assert!(error.contains(uri) || error.starts_with("Invalid path") || error.contains(".."), "{uri}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_slash_between_segments() {
+        assert_eq!(append("mlflow-artifacts:/", &["1", "r"]), "mlflow-artifacts:/1/r");
+        assert_eq!(append("/data", &["1"]), "/data/1");
+    }
+}

@@ -1,0 +1,110 @@
+//! Artifacts over HTTP: of a run by its id, and the proxy below `/api/2.0/mlflow-artifacts`.
+
+mod download;
+mod headers;
+mod proxy;
+mod range;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::Response,
+    routing::{get, post},
+};
+use serde::Serialize;
+
+use super::extract::Fields;
+use crate::{
+    Error, Result, Tracking,
+    artifacts::{ArtifactPath, Entry},
+};
+
+pub(crate) use download::serve;
+pub(crate) use proxy::routes as proxy_routes;
+
+/// The largest file of the UI's small upload; MLflow's own limit.
+const SMALL_UPLOAD_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// What is below `/api/2.0/mlflow`.
+pub(crate) fn v2_routes() -> Router<Tracking> {
+    Router::new().route("/artifacts/list", get(list)).route("/upload-artifact", post(upload_small))
+}
+
+/// `/get-artifact`, which browsers download from.
+pub(crate) fn root_routes() -> Router<Tracking> {
+    Router::new().route("/get-artifact", get(download_of_run))
+}
+
+/// One entry of a listing.
+#[derive(Serialize)]
+struct FileInfo {
+    path: String,
+    is_dir: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_size: Option<u64>,
+}
+
+impl From<Entry> for FileInfo {
+    fn from(entry: Entry) -> Self {
+        Self { is_dir: entry.is_folder(), path: entry.path, file_size: entry.size }
+    }
+}
+
+/// A listing; `root_uri` is what the paths are relative to, where the client does not know it.
+#[derive(Serialize)]
+struct Listing {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_uri: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileInfo>,
+}
+
+impl Listing {
+    fn new(root_uri: Option<String>, entries: Vec<Entry>) -> Self {
+        Self { root_uri, files: entries.into_iter().map(FileInfo::from).collect() }
+    }
+}
+
+/// `GET artifacts/list`: what is in a folder of a run's artifacts.
+async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Listing>> {
+    let run_id = fields.run_id()?;
+    let folder = fields.text("path")?.unwrap_or_default();
+    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    let entries = tracking.artifacts().list(&artifact_uri, &folder).await?;
+    Ok(Json(Listing::new(Some(artifact_uri), entries)))
+}
+
+/// `GET /get-artifact`: downloads one file of a run.
+async fn download_of_run(
+    State(tracking): State<Tracking>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response> {
+    let run_id = fields.run_id()?;
+    let path = ArtifactPath::file(&fields.required_text("path")?)?;
+    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    let (store, root) = tracking.artifacts().locate(&artifact_uri)?;
+    serve(store.as_ref(), &root.join(&path), &headers).await
+}
+
+/// `POST upload-artifact`: stores one small file of a run.
+async fn upload_small(
+    State(tracking): State<Tracking>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Result<Json<super::json::Empty>> {
+    let mut fields = Fields::from_query(&query.unwrap_or_default());
+    let run_id = fields.run_id()?;
+    let path = fields.required_text("path")?;
+    if body.is_empty() {
+        return Err(Error::invalid("Request must specify data: the body is the file, and it is empty."));
+    }
+    if body.len() > SMALL_UPLOAD_BYTES_MAX {
+        return Err(Error::invalid("Artifact size is too large. Max size is 10MB; PUT it to mlflow-artifacts instead."));
+    }
+    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    tracking.artifacts().write(&artifact_uri, &path, body).await?;
+    Ok(Json(super::json::Empty {}))
+}
