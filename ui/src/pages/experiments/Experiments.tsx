@@ -1,0 +1,6 @@
+/** Being written. */
+import { Page } from '../../components/Page'
+
+export function Experiments() {
+  return <Page title="Experiments" documentTitle="Experiments">{null}</Page>
+}

@@ -1,0 +1,6 @@
+/** Being written. */
+import { Page } from '../../components/Page'
+
+export function RunPage() {
+  return <Page title="RunPage" documentTitle="RunPage">{null}</Page>
+}
