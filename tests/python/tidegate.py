@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +137,14 @@ def serve(folder: Path, *args: str | Path, gateway_config: Path | None = CONFIGS
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would steer Tidegate, plus what a test adds."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("TIDEGATE_") or key in PASSED_ON}
-    return kept | (extra or {})
+    steers = lambda key: key.startswith(("TIDEGATE_", "MLFLOW_")) and key != "TIDEGATE_MODELS_DIR"  # noqa: E731
+    return {key: value for key, value in os.environ.items() if not steers(key)} | (extra or {})
 
 
-PASSED_ON = {"TIDEGATE_MODELS_DIR"}
+def eventually(read, seconds: float = 30):
+    """Asks until the answer is true, for what the server writes after it has answered, such as traces."""
+    deadline = time.monotonic() + seconds
+    while not (answer := read()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert answer, f"still {answer!r} after {seconds} s"
+    return answer
