@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import mlflow.deployments
 import openai
 import pytest
@@ -116,8 +118,6 @@ def test_a_prompt_longer_than_the_context_is_refused(openai_client):
 
 
 def test_two_callers_at_once_both_get_their_own_answer(server):
-    from concurrent.futures import ThreadPoolExecutor
-
     def complete(prompt: str) -> str:
         body = {"model": "smollm2-completions", "prompt": prompt, "temperature": 0, "max_tokens": 8}
         reply = requests.post(f"{server.url}/v1/completions", json=body, timeout=120)
