@@ -1,0 +1,46 @@
+/** One readable line out of a request or response preview, which may be text, JSON, or JSON cut in the middle. */
+import { isObject, type Json } from '../../api/otlp'
+import { messagesIn, messagesOut } from '../trace/messages'
+
+/** Longer than any cell shows; keeps the page light when a preview is huge. */
+const CHARACTERS_MAX = 600
+
+export function previewText(preview: string | undefined): string {
+  if (!preview) return ''
+  const head = preview.slice(0, 20_000)
+  return oneLine(/^\s*[[{"]/.test(head) ? fromJson(head) : head).slice(0, CHARACTERS_MAX)
+}
+
+function fromJson(text: string): string {
+  try {
+    return plain(JSON.parse(text) as Json)
+  } catch {
+    return fromCutJson(text)
+  }
+}
+
+function plain(value: Json): string {
+  if (typeof value === 'string') return value
+  if (value === null) return ''
+  if (!isObject(value)) return Array.isArray(value) ? lastText(messagesIn(value)) || value.map(plain).join(', ') : String(value)
+  const said = lastText(messagesIn(value)) || lastText(messagesOut(value))
+  if (said) return said
+  const fields = Object.entries(value)
+  return fields.length === 1 && fields[0] ? plain(fields[0][1]) : fields.map(([key, field]) => `${key}: ${plain(field)}`).join(' · ')
+}
+
+/** The last thing said is what a person recognises a call by. */
+const lastText = (messages: { role: string; text: string }[]) => (messages.findLast((it) => it.role !== 'system' && it.text) ?? messages.findLast((it) => it.text))?.text ?? ''
+
+/** Cut JSON: the last text under a telling key, else the JSON without its punctuation. */
+function fromCutJson(text: string): string {
+  const said = [...text.matchAll(/"(?:content|text|prompt|input|question|query)"\s*:\s*"((?:[^"\\]|\\.)*)/g)].at(-1)?.[1]
+  if (said) return unescaped(said)
+  return unescaped(text.replaceAll(/[{}[\]"]/g, ' ').replaceAll(/\s+,/g, ' ·').replaceAll(/\s+:/g, ':'))
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, code: string | undefined, letter: string | undefined) => (code ? String.fromCharCode(Number.parseInt(code, 16)) : letter === 'n' || letter === 't' || letter === 'r' ? ' ' : (letter ?? '')))
+}
+
+const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ').trim()
