@@ -25,4 +25,4 @@ ui: ## the web app, as ui/dist
 	@scripts/ui.sh
 
 model: ## fetch the demo model into the cache folder, once
-	@python3 scripts/fetch_demo_model.py
+	@scripts/model.sh

@@ -80,3 +80,26 @@ install_ui_packages() {
   npm --prefix ui ci --no-audit --no-fund --loglevel=error &&
     remember ui/node_modules/.tidegate-lock ui/package-lock.json
 }
+
+# python_with_pip: prints a Python that has pip: the system's, or an environment of its own where Debian left pip out.
+python_with_pip() {
+  need_python
+  if python3 -m pip --version >/dev/null 2>&1; then
+    echo python3
+    return
+  fi
+  local folder="$cache/python-pip"
+  if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+      debian_install python3-venv || die "Python has neither pip nor venv"
+    fi
+    python3 -m venv --clear "$folder" || die "cannot make a Python environment in $folder"
+  fi
+  echo "$folder/bin/python"
+}
+
+# The demo model, fetched once; prints the path it lies at.
+fetch_demo_model() {
+  local python
+  python=$(python_with_pip) && "$python" scripts/fetch_demo_model.py
+}

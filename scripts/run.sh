@@ -7,5 +7,5 @@ need_rust
 need_python
 scripts/ui.sh
 cargo build --release --workspace --bin tidegate
-python3 scripts/fetch_demo_model.py
+fetch_demo_model >/dev/null
 exec "$(target_folder)/release/tidegate" server --config configs/quickstart.yaml "$@"

@@ -72,7 +72,7 @@ if stage step "UI packages" install_ui_packages; then
 fi
 
 stage step "clippy" cargo clippy --workspace --all-targets --quiet -- -D warnings || true
-stage step "demo model" python3 scripts/fetch_demo_model.py || true
+stage step "demo model" fetch_demo_model || true
 stage tests "Rust tests" cargo test --workspace --no-fail-fast --quiet || true
 
 # From here on everything runs the binary that users run.

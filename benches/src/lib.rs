@@ -1,1 +1,7 @@
-//! Benchmarks of Tidegate.
+//! Benchmarks of Tidegate: a load harness that drives the built binary from outside, and what it measures with.
+
+pub mod client;
+pub mod mock;
+pub mod process;
+pub mod scenarios;
+pub mod table;

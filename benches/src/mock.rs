@@ -1,0 +1,59 @@
+//! An upstream that answers at once, on a thread of its own: what is left of a call's time is the gateway's.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+
+/// Deltas in a streamed answer.
+pub const STREAM_CHUNKS: usize = 32;
+
+const UNARY: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1760000000,"model":"bench-1","choices":[{"index":0,"message":{"role":"assistant","content":"The tide comes in twice a day, and goes out again as often."},"finish_reason":"stop"}],"usage":{"prompt_tokens":24,"completion_tokens":14,"total_tokens":38}}"#;
+
+/// Starts the upstream; it lives as long as the process.
+pub fn start() -> Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("binding the mock upstream")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    std::thread::Builder::new().name("mock upstream".to_owned()).spawn(move || serve(listener))?;
+    Ok(address)
+}
+
+fn serve(listener: std::net::TcpListener) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await?;
+        Ok(())
+    })
+}
+
+async fn answer(body: Bytes) -> Response {
+    // Looking for the flag is cheaper than parsing; the gateway writes JSON without spaces.
+    let wants_stream = body.windows(STREAM_FLAG.len()).any(|window| window == STREAM_FLAG);
+    if wants_stream {
+        let chunks = futures::stream::iter((0..=STREAM_CHUNKS + 1).map(chunk).map(Ok::<_, Infallible>));
+        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(chunks)).into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], UNARY).into_response()
+    }
+}
+
+const STREAM_FLAG: &[u8] = b"\"stream\":true";
+
+fn chunk(index: usize) -> Bytes {
+    if index > STREAM_CHUNKS {
+        return Bytes::from_static(b"data: [DONE]\n\n");
+    }
+    let (delta, finish) = if index == STREAM_CHUNKS { ("{}", r#""stop""#) } else { (r#"{"content":" tide"}"#, "null") };
+    Bytes::from(format!(
+        "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\
+         \"model\":\"bench-1\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+    ))
+}

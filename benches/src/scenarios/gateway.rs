@@ -1,0 +1,70 @@
+//! What the gateway adds to a call: an upstream that answers at once, asked directly and through it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use super::{Measured, against, plan};
+use crate::client::{Call, load};
+use crate::process::Server;
+use crate::table::{Table, figure};
+use crate::{mock, table};
+
+const CONNECTIONS: [usize; 2] = [1, 32];
+
+pub(super) fn measure() -> Result<Table> {
+    let upstream = mock::start()?;
+    let folder = tempfile::tempdir()?;
+    let config = configuration(folder.path(), upstream)?;
+    let config = config.as_str();
+    let database = format!("sqlite:///{}/mlflow.db", folder.path().display());
+    let everything = ["server", "--gateway-config", config, "--backend-store-uri", &database];
+
+    let mut table = Table::new(
+        "Gateway, instant local upstream",
+        &["what", "connections", "requests/s", "p50 µs", "p99 µs", "server CPU µs/request", "RSS MiB"],
+    );
+    for streamed in [false, true] {
+        let kind = if streamed { format!("stream of {}", mock::STREAM_CHUNKS) } else { "unary".to_owned() };
+        for connections in CONNECTIONS {
+            let direct = load(upstream, plan(connections), move |_, _| chat(streamed), || ())?;
+            let figures = [direct.per_second(), direct.quantile_us(0.5), direct.quantile_us(0.99)].map(table::figure);
+            let figures = figures.into_iter().chain(["–".to_owned(), "–".to_owned()]);
+            table.row(&format!("{kind}, direct"), std::iter::once(connections.to_string()).chain(figures));
+        }
+        for (name, arguments) in
+            [("gateway alone", ["gateway", "--config", config].as_slice()), ("server, recorded", &everything)]
+        {
+            for connections in CONNECTIONS {
+                let server = Server::start(arguments, folder.path())?;
+                let Measured { load, cpu_us_per_call, resident_mib } =
+                    against(&server, connections, move |_, _| chat(streamed))?;
+                let figures =
+                    [load.per_second(), load.quantile_us(0.5), load.quantile_us(0.99), cpu_us_per_call, resident_mib];
+                let figures = std::iter::once(connections.to_string()).chain(figures.map(figure));
+                table.row(&format!("{kind}, {name}"), figures);
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn configuration(folder: &Path, upstream: SocketAddr) -> Result<String> {
+    let path = folder.join("gateway.yaml");
+    std::fs::write(
+        &path,
+        format!(
+            "endpoints:\n- name: bench\n  endpoint_type: llm/v1/chat\n  model:\n    provider: openai\n    name: bench-1\n    \
+             config: {{openai_api_key: none, openai_api_base: \"http://{upstream}/v1\"}}\n"
+        ),
+    )?;
+    Ok(path.display().to_string())
+}
+
+fn chat(streamed: bool) -> Call {
+    const UNARY: &[u8] = br#"{"model":"bench","messages":[{"role":"system","content":"You know the sea."},{"role":"user","content":"How often does the tide come in?"}],"temperature":0}"#;
+    const STREAMED: &[u8] = br#"{"stream":true,"model":"bench","messages":[{"role":"system","content":"You know the sea."},{"role":"user","content":"How often does the tide come in?"}],"temperature":0}"#;
+    Call::post("/v1/chat/completions", Bytes::from_static(if streamed { STREAMED } else { UNARY }))
+}
