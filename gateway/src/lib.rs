@@ -1,1 +1,29 @@
 //! Endpoints, routing, providers, limits and the protocols in front of language models.
+//!
+//! A [`Config`] is MLflow's deployments-server YAML; [`Gateway::start`] builds its endpoints; [`router`] serves them in
+//! the dialects of OpenAI and of MLflow, and [`Gateway::model`] hands one to callers in the same process. Each finished
+//! call becomes a [`Call`] in a bounded channel: the gateway knows no database and never waits for one.
+
+mod config;
+mod endpoint;
+mod error;
+mod gateway;
+mod http;
+mod ingress;
+mod json;
+mod limits;
+mod metering;
+mod model;
+mod provider;
+mod request;
+mod routing;
+mod secrets;
+
+pub use config::{Config, Timeouts};
+pub use endpoint::{EndpointInfo, Kind, RouteInfo};
+pub use error::ConfigError;
+pub use gateway::{Gateway, Parts};
+pub use http::router;
+pub use limits::Limit;
+pub use metering::{Call, Outcome};
+pub use provider::{LocalConfig, OpenLocal};

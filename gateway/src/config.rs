@@ -1,0 +1,293 @@
+//! The configuration file: MLflow's deployments-server YAML, read with exact complaints.
+
+mod settings;
+mod tree;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_saphyr::Spanned;
+
+use crate::endpoint::Kind;
+use crate::limits::{Limit, Period};
+use crate::provider::{self, Vendor};
+use crate::{ConfigError, routing};
+
+pub(crate) use settings::{Form, Setting, Settings};
+use settings::{World, suggest};
+use tree::{Node, Place, Table};
+
+/// Bytes that a configuration file may have: a thousand times what the largest seen has, so that a wrong path (a
+/// model, a database) is refused before it fills the memory.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// What a gateway serves. The default serves nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub(crate) file: PathBuf,
+    pub(crate) endpoints: Vec<EndpointConfig>,
+    pub(crate) routes: Vec<RouteConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointConfig {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) vendor: Vendor,
+    pub(crate) model: String,
+    pub(crate) settings: Settings,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) timeouts: Timeouts,
+    /// Where the model stands in the file, for what is only found wrong when it is opened.
+    pub(crate) line: u64,
+    pub(crate) key: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RouteConfig {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) destinations: Vec<(String, u32)>,
+    pub(crate) limit: Option<Limit>,
+}
+
+/// How long an upstream may take. In the file: `timeouts: {connect_ms, first_byte_ms, idle_ms, total_ms}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands, TLS included.
+    pub connect: Duration,
+    /// Until the head of the answer: for a unary call, that is the whole generation.
+    pub first_byte: Duration,
+    /// Between two pieces of a streamed answer.
+    pub idle: Duration,
+    /// For the whole call, streams included.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            // A reachable host answers within a second or two; more only hides that it is down.
+            connect: Duration::from_secs(10),
+            // The official clients wait 600 s for an answer, reasoning models use minutes of it.
+            first_byte: Duration::from_mins(10),
+            // Providers send keep-alives or tokens far more often than this.
+            idle: Duration::from_mins(2),
+            total: Duration::from_hours(1),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file. Keys written as `$NAME` come from the environment.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_with_env(file, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a file; `env` gives the value of a variable.
+    pub fn load_with_env(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
+        let size = std::fs::metadata(file).map_err(unreadable)?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(unreadable(std::io::Error::other(format!("it has {size} bytes, which is no configuration"))));
+        }
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        let root: Spanned<Node> = serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
+            file: file.to_owned(),
+            line: error.location().map_or(0, |it| it.line()),
+            // Without the excerpt, which might show a key.
+            message: error.without_snippet().to_string(),
+        })?;
+        parse(&Place::root(file, &root), env)
+    }
+}
+
+fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let mut table = root.table().map_err(|_| {
+        root.error("the file must hold a table with the key `endpoints`; write `endpoints:` and a list of endpoints")
+    })?;
+    let list = table.need("endpoints", "endpoints:\\n  - name: …")?;
+    let routes = table.take("routes");
+    table.finish(&["endpoints", "routes"])?;
+
+    let mut lines = HashMap::new();
+    let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
+    let routes = match routes {
+        Some(routes) => routes.list()?.iter().map(|it| route(it, &endpoints, &mut lines)).collect::<Result<_, _>>()?,
+        None => Vec::new(),
+    };
+    Ok(Config { file: root.file().to_owned(), endpoints, routes })
+}
+
+const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts"];
+
+fn endpoint(
+    place: &Place<'_>,
+    lines: &mut HashMap<String, u64>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<EndpointConfig, ConfigError> {
+    let mut table = place.table()?;
+    if let Some(old) = table.take("route_type") {
+        return Err(old.error("is MLflow's old name of this key; write `endpoint_type`"));
+    }
+    let name = name(&mut table, lines)?;
+    let kind = kind(&table.need("endpoint_type", "endpoint_type: llm/v1/chat")?)?;
+    let model = table.need("model", "model: {provider: openai, name: gpt-5-mini, config: {…}}")?;
+    let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
+    let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
+    table.finish(ENDPOINT_KEYS)?;
+
+    let mut table = model.table()?;
+    let provider = table.need("provider", "provider: openai")?;
+    let vendor = vendor(&provider)?;
+    let model_name = table.need("name", "name: the provider's name of the model")?.text()?.to_owned();
+    let config = table.take("config");
+    table.finish(&["provider", "name", "config"])?;
+    let world = World { env, endpoint: &name };
+    let settings = settings::read(config.as_ref(), &model, vendor.name, vendor.prefix, vendor.settings, &world)?;
+    Ok(EndpointConfig {
+        name,
+        kind,
+        vendor,
+        model: model_name,
+        settings,
+        limit,
+        timeouts,
+        line: model.line(),
+        key: model.key().to_owned(),
+    })
+}
+
+fn route(
+    place: &Place<'_>,
+    endpoints: &[EndpointConfig],
+    lines: &mut HashMap<String, u64>,
+) -> Result<RouteConfig, ConfigError> {
+    let mut table = place.table()?;
+    let name = name(&mut table, lines)?;
+    let kind = kind(&table.need("task_type", "task_type: llm/v1/chat")?)?;
+    let destinations = table.need("destinations", "destinations: [{name: …, traffic_percentage: 100}]")?;
+    if let Some(strategy) = table.take("routing_strategy")
+        && strategy.text()? != routing::TRAFFIC_SPLIT
+    {
+        return Err(strategy.error(format!(
+            "`{}` is no strategy known here; write `{}` or leave the key out",
+            strategy.text()?,
+            routing::TRAFFIC_SPLIT
+        )));
+    }
+    let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
+    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit"])?;
+
+    let mut shares: Vec<(String, u32)> = Vec::new();
+    for place in destinations.list()? {
+        let mut table = place.table()?;
+        let destination = table.need("name", "name: the name of an endpoint")?;
+        let share_place = table.need("traffic_percentage", "traffic_percentage: 50")?;
+        table.finish(&["name", "traffic_percentage"])?;
+        let text = destination.text()?;
+        let Some(endpoint) = endpoints.iter().find(|it| it.name == text) else {
+            let hint = suggest(text, endpoints.iter().map(|it| it.name.as_str()));
+            return Err(destination.error(format!("`{text}` is no endpoint of this file{hint}")));
+        };
+        if endpoint.kind != kind {
+            return Err(destination.error(format!(
+                "endpoint `{text}` is of type {}, but the route `{name}` splits calls of type {kind}; \
+                 name endpoints of that type",
+                endpoint.kind
+            )));
+        }
+        if shares.iter().any(|(it, _)| it == text) {
+            return Err(destination.error(format!("`{text}` is named twice; add its shares up into one destination")));
+        }
+        let share = share_place.count(0)?;
+        if share > 100 {
+            return Err(share_place.error(format!("must be a percentage from 0 to 100, but is `{share}`")));
+        }
+        shares.push((text.to_owned(), share));
+    }
+    let sum: u32 = shares.iter().map(|(_, share)| share).sum();
+    if sum != 100 {
+        return Err(destinations.error(format!(
+            "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
+        )));
+    }
+    Ok(RouteConfig { name, kind, destinations: shares, limit })
+}
+
+/// A name that no other endpoint or route has, and that can stand in an address.
+fn name(table: &mut Table<'_>, lines: &mut HashMap<String, u64>) -> Result<String, ConfigError> {
+    let place = table.need("name", "name: my-endpoint")?;
+    let name = place.text()?;
+    if !name.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.')) {
+        return Err(
+            place.error(format!("`{name}` cannot stand in an address; use letters, digits, `-`, `_` and `.` only"))
+        );
+    }
+    if name.chars().all(|it| it == '.') {
+        return Err(place.error(format!("`{name}` means a folder in an address; use at least one letter or digit")));
+    }
+    if let Some(line) = lines.insert(name.to_owned(), place.line()) {
+        return Err(place
+            .error(format!("`{name}` is already the name of the endpoint or route in line {line}; choose another")));
+    }
+    Ok(name.to_owned())
+}
+
+fn kind(place: &Place<'_>) -> Result<Kind, ConfigError> {
+    let text = place.text()?;
+    Kind::named(text).ok_or_else(|| {
+        let hint = suggest(text, Kind::ALL.into_iter().map(Kind::as_str));
+        let all = Kind::ALL.map(Kind::as_str).join(", ");
+        place.error(format!("`{text}` is no endpoint type{hint}; the types are {all}"))
+    })
+}
+
+fn vendor(place: &Place<'_>) -> Result<Vendor, ConfigError> {
+    let text = place.text()?;
+    provider::find(text).ok_or_else(|| {
+        let offered = provider::names().collect::<Vec<_>>().join(", ");
+        if provider::is_only_in_mlflow(text) {
+            return place.error(format!(
+                "provider `{text}` is not offered by this version; offered are {offered}; \
+                 a server that speaks OpenAI's protocol is reached with `openai-compatible` and `api_base`"
+            ));
+        }
+        let hint = suggest(text, provider::names());
+        place.error(format!("unknown provider `{text}`{hint}; offered are {offered}"))
+    })
+}
+
+fn limit(place: &Place<'_>) -> Result<Limit, ConfigError> {
+    let mut table = place.table()?;
+    let calls = table.need("calls", "calls: 10")?.count(1)?;
+    let period_place = table.need("renewal_period", "renewal_period: minute")?;
+    let text = period_place.text()?;
+    let period = Period::parse(text).ok_or_else(|| {
+        period_place.error(format!(
+            "`{text}` is no period; write second, minute, hour, day, month or year, with a number in front if it is \
+             more than one: `2 minutes`"
+        ))
+    })?;
+    let key = table.take("key").map(|it| it.text().map(str::to_owned)).transpose()?;
+    table.finish(&["calls", "renewal_period", "key"])?;
+    Ok(Limit { calls, renewal_period: text.to_owned(), key, period })
+}
+
+fn timeouts(place: &Place<'_>) -> Result<Timeouts, ConfigError> {
+    let mut table = place.table()?;
+    let mut timeouts = Timeouts::default();
+    for (key, slot) in [
+        ("connect_ms", &mut timeouts.connect),
+        ("first_byte_ms", &mut timeouts.first_byte),
+        ("idle_ms", &mut timeouts.idle),
+        ("total_ms", &mut timeouts.total),
+    ] {
+        if let Some(place) = table.take(key) {
+            *slot = Duration::from_millis(u64::from(place.count(1)?));
+        }
+    }
+    table.finish(&["connect_ms", "first_byte_ms", "idle_ms", "total_ms"])?;
+    Ok(timeouts)
+}

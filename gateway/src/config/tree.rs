@@ -1,0 +1,260 @@
+//! YAML as a tree that remembers lines, and the reader that turns its tables into values with exact complaints.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::ConfigError;
+
+/// Any YAML value.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Spanned<Node>>),
+    Table(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+impl Node {
+    /// How messages show this value.
+    fn show(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(value) => format!("`{value}`"),
+            Self::Int(value) => format!("`{value}`"),
+            Self::Float(value) => format!("`{value}`"),
+            Self::Text(value) => format!("`{value}`"),
+            Self::List(_) => "a list".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+        }
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        Node::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Int(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Node::Text(value.to_string()), Node::Int))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Node, E> {
+        Ok(Node::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Node::Table(entries))
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+/// A value of the file together with where it stands.
+#[derive(Clone)]
+pub(super) struct Place<'a> {
+    file: &'a Path,
+    key: String,
+    line: u64,
+    node: &'a Node,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn root(file: &'a Path, node: &'a Spanned<Node>) -> Self {
+        Self { file, key: String::new(), line: node.referenced.line().max(1), node: &node.value }
+    }
+
+    pub(super) fn file(&self) -> &'a Path {
+        self.file
+    }
+
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.node, Node::Null)
+    }
+
+    /// A complaint about this value.
+    pub(super) fn error(&self, message: impl Into<String>) -> ConfigError {
+        let key = if self.key.is_empty() { "(the whole file)".to_owned() } else { self.key.clone() };
+        ConfigError::Invalid { file: self.file.to_owned(), line: self.line, key, message: message.into() }
+    }
+
+    fn wrong(&self, wanted: &str) -> ConfigError {
+        self.error(format!("must be {wanted}, but is {}", self.node.show()))
+    }
+
+    /// As [`Self::wrong`], for values that must not be shown.
+    fn wrong_unseen(&self, wanted: &str) -> ConfigError {
+        self.error(format!("must be {wanted}"))
+    }
+
+    pub(super) fn text(&self) -> Result<&'a str, ConfigError> {
+        match self.node {
+            Node::Text(text) if !text.trim().is_empty() => Ok(text),
+            Node::Int(_) | Node::Float(_) | Node::Bool(_) => {
+                Err(self.error(format!("must be text, but is {}; put it into quotes", self.node.show())))
+            }
+            _ => Err(self.wrong("text")),
+        }
+    }
+
+    pub(super) fn secret_text(&self) -> Result<&'a str, ConfigError> {
+        match self.node {
+            Node::Text(text) if !text.trim().is_empty() => Ok(text),
+            _ => {
+                Err(self
+                    .wrong_unseen("text: a key, `$NAME` of a variable that holds it, or the path of a file with it"))
+            }
+        }
+    }
+
+    /// A whole number of at least `min`.
+    pub(super) fn count(&self, min: u32) -> Result<u32, ConfigError> {
+        match self.node {
+            Node::Int(value) => u32::try_from(*value).ok().filter(|it| *it >= min),
+            _ => None,
+        }
+        .ok_or_else(|| self.wrong(&format!("a whole number of at least {min}")))
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Place<'a>>, ConfigError> {
+        let Node::List(items) = self.node else { return Err(self.wrong("a list")) };
+        Ok(items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| Place {
+                file: self.file,
+                key: format!("{}[{index}]", self.key),
+                line: item.referenced.line(),
+                node: &item.value,
+            })
+            .collect())
+    }
+
+    pub(super) fn table(&self) -> Result<Table<'a>, ConfigError> {
+        let Node::Table(entries) = self.node else { return Err(self.wrong("a table of keys and values")) };
+        let entries = entries
+            .iter()
+            .map(|(key, item)| {
+                let path = if self.key.is_empty() { key.value.clone() } else { format!("{}.{}", self.key, key.value) };
+                let place = Place { file: self.file, key: path, line: key.referenced.line(), node: &item.value };
+                (key.value.as_str(), place)
+            })
+            .collect();
+        Ok(Table { place: self.clone(), entries })
+    }
+}
+
+/// A table of the file. Its keys are asked for one by one; what nobody asked for is looked at in [`Self::finish`].
+pub(super) struct Table<'a> {
+    pub(super) place: Place<'a>,
+    entries: Vec<(&'a str, Place<'a>)>,
+}
+
+impl<'a> Table<'a> {
+    /// The value of a key; `null` counts as absent.
+    pub(super) fn take(&mut self, key: &str) -> Option<Place<'a>> {
+        let index = self.entries.iter().position(|(name, _)| *name == key)?;
+        let (_, place) = self.entries.remove(index);
+        (!place.is_null()).then_some(place)
+    }
+
+    pub(super) fn need(&mut self, key: &str, example: &str) -> Result<Place<'a>, ConfigError> {
+        self.take(key).ok_or_else(|| self.place.error(format!("the key `{key}` is missing; write `{example}`")))
+    }
+
+    /// Takes every remaining entry.
+    pub(super) fn drain(&mut self) -> Vec<(&'a str, Place<'a>)> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Complains about keys that look like a known one misspelt, and warns of the others: files written for MLflow
+    /// may hold keys that mean nothing here.
+    pub(super) fn finish(self, known: &[&str]) -> Result<(), ConfigError> {
+        for (key, place) in self.entries {
+            stranger(key, &place, known)?;
+        }
+        Ok(())
+    }
+}
+
+/// An unknown key: an error if it looks like a known one misspelt, a warning otherwise.
+pub(super) fn stranger(key: &str, place: &Place<'_>, known: &[&str]) -> Result<(), ConfigError> {
+    if let Some(near) = nearest(key, known.iter().copied()) {
+        return Err(place.error(format!("unknown key `{key}`; did you mean `{near}`?")));
+    }
+    tracing::warn!(file = %place.file.display(), line = place.line, key = place.key, "key of the gateway configuration ignored");
+    Ok(())
+}
+
+/// The candidate most like `text`, if one is like it at all.
+pub(super) fn nearest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    /// Below this Jaro-Winkler likeness two names are different words, not one misspelt.
+    const LIKENESS_MIN: f64 = 0.84;
+    candidates
+        .filter(|it| *it != text)
+        .map(|it| (strsim::jaro_winkler(text, it), it))
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, it)| it)
+}

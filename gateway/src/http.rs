@@ -1,0 +1,16 @@
+//! The gateway's addresses, each handed to the ingress of its protocol.
+
+mod body;
+mod error;
+
+use axum::Router;
+
+use crate::{Gateway, ingress};
+
+pub(crate) use body::read;
+pub(crate) use error::{details_of, status_of};
+
+/// Everything that the gateway serves; its health is the server's to tell.
+pub fn router(gateway: Gateway) -> Router {
+    Router::new().merge(ingress::openai::router()).merge(ingress::mlflow::router()).with_state(gateway)
+}

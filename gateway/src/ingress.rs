@@ -1,0 +1,5 @@
+//! The protocols in which callers speak to the gateway.
+
+pub(crate) mod mlflow;
+pub(crate) mod openai;
+mod sse;

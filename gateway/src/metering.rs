@@ -1,0 +1,209 @@
+//! What a call was and cost: the record of it, and the meter that writes the record when the call ends.
+
+mod assembly;
+pub(crate) mod facts;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use llm::{Error, Usage};
+use serde_json::json;
+use tokio::sync::mpsc::Sender;
+
+use crate::endpoint::Kind;
+use crate::http::status_of;
+use crate::request::Request;
+use assembly::Assembly;
+use facts::{ChunkFacts, WholeFacts};
+
+/// Bytes of a request or an answer that a record keeps: what a person still reads, and what a database row still bears.
+const RECORDED_BYTES_MAX: usize = 1 << 20;
+/// Bytes that are kept of what is larger than that.
+const RECORDED_HEAD_BYTES: usize = 64 << 10;
+
+/// One finished call of an endpoint.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The id that the caller got as `x-request-id`.
+    pub id: String,
+    /// The endpoint that took the call.
+    pub endpoint: String,
+    /// The route through which it came, where it came through one.
+    pub route: Option<String>,
+    /// What was asked for.
+    pub kind: Kind,
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's name of the model.
+    pub model: String,
+    /// The request, JSON. Of one too large for a record, an object with its size and its beginning.
+    pub request: Bytes,
+    /// The answer, JSON; a stream's is put together as the unary answer would have been. `None` where none came.
+    pub response: Option<Bytes>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The provider's token counts.
+    pub usage: Option<Usage>,
+    /// When it began, nanoseconds since the epoch.
+    pub started_unix_ns: u64,
+    /// From the beginning to the first piece of a stream that said something.
+    pub first_token: Option<Duration>,
+    /// From the beginning to the end.
+    pub duration: Duration,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer.
+    Ok,
+    /// With an error.
+    Failed {
+        /// The HTTP status that the caller saw, or would have seen had the stream not begun.
+        status: u16,
+        /// The words.
+        message: String,
+    },
+    /// The caller left before the end.
+    Cancelled,
+}
+
+/// Takes the records, and counts those that found no room.
+pub(crate) struct Recorder {
+    sender: Option<Sender<Call>>,
+    dropped: AtomicU64,
+}
+
+impl Recorder {
+    pub(crate) fn new(sender: Option<Sender<Call>>) -> Self {
+        Self { sender, dropped: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn record(&self, call: Call) {
+        // Only a full channel loses a record: a closed one has nobody left to tell.
+        if let Some(sender) = &self.sender
+            && let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = sender.try_send(call)
+        {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whose call a meter measures.
+pub(crate) struct Subject {
+    pub(crate) endpoint: String,
+    pub(crate) route: Option<String>,
+    pub(crate) provider: String,
+    pub(crate) model: String,
+}
+
+/// Measures one call. Dropped before its end, it records a cancelled one.
+pub(crate) struct Meter {
+    recorder: Arc<Recorder>,
+    call: Option<Call>,
+    started: Instant,
+    assembly: Assembly,
+}
+
+impl Meter {
+    pub(crate) fn start(recorder: Arc<Recorder>, id: String, subject: Subject, request: &Request) -> Self {
+        let is_recording = recorder.sender.is_some();
+        let call = Call {
+            id,
+            endpoint: subject.endpoint,
+            route: subject.route,
+            kind: request.kind,
+            provider: subject.provider,
+            model: subject.model,
+            request: recorded(&request.body),
+            response: None,
+            outcome: Outcome::Cancelled,
+            usage: None,
+            started_unix_ns: unix_ns(),
+            first_token: None,
+            duration: Duration::ZERO,
+            streamed: request.stream,
+        };
+        let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
+        Self { recorder, call: Some(call), started: Instant::now(), assembly: Assembly::new(request.kind, bytes_max) }
+    }
+
+    /// Sees a chunk of the stream pass.
+    pub(crate) fn chunk(&mut self, facts: &ChunkFacts<'_>) {
+        let says_something = self.assembly.add(facts);
+        if let Some(call) = &mut self.call {
+            if says_something && call.first_token.is_none() {
+                call.first_token = Some(self.started.elapsed());
+            }
+            if let Some(usage) = facts.usage() {
+                call.usage = Some(usage);
+            }
+        }
+    }
+
+    /// Whether each answer of the stream has its finish reason.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.assembly.is_finished()
+    }
+
+    /// The whole answer has come.
+    pub(crate) fn whole(mut self, body: &Bytes, facts: &WholeFacts<'_>) {
+        if let Some(mut call) = self.call.take() {
+            call.response = Some(recorded(body));
+            call.usage = facts.usage();
+            self.finish(call, Outcome::Ok);
+        }
+    }
+
+    /// The stream has come to its end.
+    pub(crate) fn done(mut self) {
+        if let Some(call) = self.call.take() {
+            self.finish(call, Outcome::Ok);
+        }
+    }
+
+    pub(crate) fn fail(mut self, error: &Error) {
+        if let Some(call) = self.call.take() {
+            self.finish(call, Outcome::Failed { status: status_of(error), message: error.to_string() });
+        }
+    }
+
+    fn finish(&mut self, mut call: Call, outcome: Outcome) {
+        call.duration = self.started.elapsed();
+        call.outcome = outcome;
+        if call.streamed && self.recorder.sender.is_some() {
+            call.response = self.assembly.to_json(call.usage.as_ref());
+        }
+        self.recorder.record(call);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.finish(call, Outcome::Cancelled);
+        }
+    }
+}
+
+/// A body as a record keeps it.
+fn recorded(body: &Bytes) -> Bytes {
+    if body.len() <= RECORDED_BYTES_MAX {
+        return body.clone();
+    }
+    let head = String::from_utf8_lossy(&body[..RECORDED_HEAD_BYTES]);
+    json!({"truncated": true, "bytes": body.len(), "head": head}).to_string().into()
+}
+
+fn unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

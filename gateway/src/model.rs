@@ -1,0 +1,97 @@
+//! An endpoint as a [`LanguageModel`] for callers in the same process.
+
+use async_trait::async_trait;
+use futures::stream;
+use llm::{Chat, ChatChunk, ChatReply, Completion, CompletionReply, Embed, EmbedReply, Error, LanguageModel, Stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::Gateway;
+use crate::endpoint::Kind;
+use crate::gateway::{AnswerBody, Chunks, Served};
+use crate::request::Request;
+
+pub(crate) struct EndpointModel {
+    gateway: Gateway,
+    served: Served,
+}
+
+impl EndpointModel {
+    pub(crate) fn new(gateway: Gateway, served: Served) -> Self {
+        Self { gateway, served }
+    }
+
+    async fn call(&self, kind: Kind, request: &impl Serialize) -> llm::Result<AnswerBody> {
+        if self.served.kind() != kind {
+            return Err(Error::Invalid {
+                message: format!(
+                    "endpoint `{}` is of type {}, not {kind}; name an endpoint of that type",
+                    self.served.name(),
+                    self.served.kind()
+                ),
+                param: Some("model".to_owned()),
+            });
+        }
+        let body = serde_json::to_vec(request)
+            .map_err(|error| Error::Internal(format!("a request could not be written as JSON: {error}")))?;
+        let request = Request::parse(kind, body.into())?;
+        Ok(self.gateway.call(Uuid::new_v4().to_string(), &self.served, request).await?.body)
+    }
+
+    async fn whole<T: DeserializeOwned>(&self, kind: Kind, request: &impl Serialize) -> llm::Result<T> {
+        match self.call(kind, request).await? {
+            AnswerBody::Whole(body) => serde_json::from_slice(&body).map_err(|error| unreadable(&error)),
+            AnswerBody::Stream(_) => Err(Error::Internal("a unary call was answered by a stream".to_owned())),
+        }
+    }
+
+    async fn stream<T: DeserializeOwned + Send + 'static>(
+        &self,
+        kind: Kind,
+        request: &impl Serialize,
+    ) -> llm::Result<Stream<T>> {
+        match self.call(kind, request).await? {
+            AnswerBody::Stream(chunks) => Ok(Box::pin(stream::try_unfold(chunks, next_typed))),
+            AnswerBody::Whole(_) => Err(Error::Internal("a streaming call was answered at once".to_owned())),
+        }
+    }
+}
+
+async fn next_typed<T: DeserializeOwned>(mut chunks: Box<Chunks>) -> llm::Result<Option<(T, Box<Chunks>)>> {
+    let Some(chunk) = chunks.next().await? else { return Ok(None) };
+    let chunk = serde_json::from_str(&chunk).map_err(|error| unreadable(&error))?;
+    Ok(Some((chunk, chunks)))
+}
+
+fn unreadable(error: &serde_json::Error) -> Error {
+    let message = format!("the provider's answer has an unknown shape: {error}");
+    Error::Upstream { status: 502, message, body: None }
+}
+
+#[async_trait]
+impl LanguageModel for EndpointModel {
+    async fn chat(&self, mut request: Chat) -> llm::Result<ChatReply> {
+        request.stream = None;
+        self.whole(Kind::Chat, &request).await
+    }
+
+    async fn chat_stream(&self, mut request: Chat) -> llm::Result<Stream<ChatChunk>> {
+        request.stream = Some(true);
+        self.stream(Kind::Chat, &request).await
+    }
+
+    async fn complete(&self, mut request: Completion) -> llm::Result<CompletionReply> {
+        request.stream = None;
+        self.whole(Kind::Completions, &request).await
+    }
+
+    async fn complete_stream(&self, mut request: Completion) -> llm::Result<Stream<CompletionReply>> {
+        request.stream = Some(true);
+        self.stream(Kind::Completions, &request).await
+    }
+
+    async fn embed(&self, request: Embed) -> llm::Result<EmbedReply> {
+        self.whole(Kind::Embeddings, &request).await
+    }
+}

@@ -1,0 +1,143 @@
+//! The vendors behind endpoints: who they are, what they need to be told, and the one function that builds them.
+
+mod anthropic;
+mod compatible;
+mod local;
+mod modelled;
+mod openai;
+mod upstream;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::config::{EndpointConfig, Setting};
+use crate::request::Request;
+
+pub(crate) use local::Locals;
+pub use local::{LocalConfig, OpenLocal};
+pub(crate) use upstream::Clients;
+
+/// What stands behind an endpoint. It takes OpenAI's bodies and gives OpenAI's answers, as text.
+#[async_trait]
+pub(crate) trait Provider: Send + Sync {
+    /// Makes the call. Dropping the future or the frames ends it.
+    async fn call(&self, request: &Request) -> llm::Result<Reply>;
+}
+
+/// An answer.
+pub(crate) enum Reply {
+    /// All of it, one JSON object.
+    Whole(Bytes),
+    /// In pieces.
+    Stream(Frames),
+}
+
+/// The pieces of a streamed answer, as they come.
+pub(crate) type Frames = Pin<Box<dyn futures::Stream<Item = llm::Result<Frame>> + Send>>;
+
+/// One piece of a streamed answer.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// A chunk, one JSON object.
+    Chunk(String),
+    /// The provider's word that nothing is missing. A stream that ends without it may have been cut short.
+    Done,
+}
+
+/// A vendor: its row in the table of those who speak OpenAI's protocol, or an implementation of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vendor {
+    /// The name that configurations write.
+    pub(crate) name: &'static str,
+    /// What MLflow puts in front of the vendor's setting names: `openai_` of `openai_api_key`.
+    pub(crate) prefix: &'static str,
+    /// What may be written under `model.config`.
+    pub(crate) settings: &'static [Setting],
+    make: Make,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Make {
+    OpenAi { is_azure: bool },
+    Compatible(&'static compatible::Row),
+    Anthropic,
+    Local,
+}
+
+/// The vendors with an implementation of their own.
+const OWN: [Vendor; 4] = [
+    Vendor { name: "openai", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: false } },
+    Vendor { name: "azure", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: true } },
+    Vendor { name: "anthropic", prefix: "anthropic_", settings: anthropic::SETTINGS, make: Make::Anthropic },
+    Vendor { name: "local", prefix: "model_", settings: local::SETTINGS, make: Make::Local },
+];
+
+/// The vendor of a name, whose case and `-` or `_` do not matter.
+pub(crate) fn find(name: &str) -> Option<Vendor> {
+    let plain = plain(name);
+    OWN.into_iter().find(|it| it.name == plain).or_else(|| compatible::find(&plain).map(vendor_of))
+}
+
+/// The names of all vendors.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OWN.iter().map(|it| it.name).chain(compatible::ROWS.iter().map(|it| it.name))
+}
+
+/// Whether MLflow's gateway has this provider and this one does not.
+pub(crate) fn is_only_in_mlflow(name: &str) -> bool {
+    const NAMES: [&str; 15] = [
+        "ai21labs",
+        "mlflow_model_serving",
+        "mosaicml",
+        "palm",
+        "bedrock",
+        "amazon_bedrock",
+        "databricks",
+        "databricks_model_serving",
+        "litellm",
+        "portkey",
+        "vertex_ai",
+        "sap_ai_core",
+        "typesafe",
+        "azuread",
+        "huggingface_text_generation_inference",
+    ];
+    NAMES.contains(&plain(name).replace('-', "_").as_str())
+}
+
+/// What building takes besides the endpoint's own configuration.
+pub(crate) struct Builder<'a> {
+    pub(crate) clients: Clients,
+    pub(crate) locals: Locals,
+    /// The folder of the configuration file, from which relative paths count.
+    pub(crate) config_dir: &'a Path,
+}
+
+/// Builds what stands behind an endpoint.
+pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Result<Arc<dyn Provider>, String> {
+    match endpoint.vendor.make {
+        Make::OpenAi { is_azure } => openai::build(endpoint, is_azure, &mut builder.clients),
+        Make::Compatible(row) => compatible::build(endpoint, row, &mut builder.clients),
+        Make::Anthropic => anthropic::build(endpoint, &mut builder.clients),
+        Make::Local => local::build(endpoint, builder),
+    }
+}
+
+/// The error in an answer that came as if all were well.
+pub(crate) fn error_in_answer(provider: &str, body: &[u8]) -> llm::Error {
+    let who = format!("provider `{provider}`");
+    upstream::in_ok_answer(&who, body, None)
+        .unwrap_or_else(|| upstream::bad_gateway(format!("{who} answered with an error in an unknown shape")))
+}
+
+fn vendor_of(row: &'static compatible::Row) -> Vendor {
+    Vendor { name: row.name, prefix: row.prefix, settings: row.settings(), make: Make::Compatible(row) }
+}
+
+fn plain(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('_', "-")
+}

@@ -1,0 +1,125 @@
+//! The content of messages as blocks: text, images, documents, tool calls and their results.
+
+use llm::{Content, Error, Message, Part, ToolCall};
+use serde_json::{Map, Value, json};
+
+/// A content as blocks. Empty texts are left out, because Anthropic refuses them.
+pub(super) fn blocks(content: Option<Content>, at: &str) -> Result<Vec<Value>, Error> {
+    match content {
+        None => Ok(Vec::new()),
+        Some(Content::Text(text)) if text.is_empty() => Ok(Vec::new()),
+        Some(Content::Text(text)) => Ok(vec![json!({"type": "text", "text": text})]),
+        Some(Content::Parts(parts)) => parts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, it)| it.kind != "text" || it.text.as_ref().is_some_and(|text| !text.is_empty()))
+            .map(|(index, it)| block(it, &format!("{at}.content[{index}]")))
+            .collect(),
+    }
+}
+
+fn block(mut part: Part, at: &str) -> Result<Value, Error> {
+    let cache_control = part.rest.remove("cache_control");
+    let mut block = match part.kind.as_str() {
+        "text" => json!({"type": "text", "text": part.text.unwrap_or_default()}),
+        "refusal" => json!({"type": "text", "text": part.rest.remove("refusal").unwrap_or_default()}),
+        "image_url" => {
+            let url = match part.rest.get("image_url") {
+                Some(Value::String(url)) => Some(url.as_str()),
+                Some(image) => image["url"].as_str(),
+                None => None,
+            };
+            json!({"type": "image", "source": source(url, at)?})
+        }
+        "file" => file(part.rest.get("file").unwrap_or(&Value::Null), at)?,
+        "input_audio" => {
+            return Err(Error::invalid(at, "Anthropic's models take no audio; send text, images or PDF files"));
+        }
+        // One of Anthropic's own blocks, written as Anthropic has it.
+        _ => {
+            let mut own = Map::new();
+            own.insert("type".to_owned(), part.kind.into());
+            if let Some(text) = part.text {
+                own.insert("text".to_owned(), text.into());
+            }
+            own.extend(part.rest);
+            own.into()
+        }
+    };
+    if let Some(cache_control) = cache_control {
+        block["cache_control"] = cache_control;
+    }
+    Ok(block)
+}
+
+fn file(file: &Value, at: &str) -> Result<Value, Error> {
+    let mut block = match file["file_id"].as_str() {
+        Some(id) => json!({"type": "document", "source": {"type": "file", "file_id": id}}),
+        None => json!({"type": "document", "source": source(file["file_data"].as_str(), at)?}),
+    };
+    if let Some(title) = file["filename"].as_str() {
+        block["title"] = title.into();
+    }
+    Ok(block)
+}
+
+/// Where an image or a document comes from: a data address becomes bytes, a web address stays one.
+fn source(url: Option<&str>, at: &str) -> Result<Value, Error> {
+    let wrong = || Error::invalid(at, format!("`{at}` must have an `https://` address or a `data:…;base64,…` one"));
+    let url = url.ok_or_else(wrong)?;
+    if let Some(data) = url.strip_prefix("data:") {
+        let (head, data) = data.split_once(',').ok_or_else(wrong)?;
+        let media_type = head.strip_suffix(";base64").ok_or_else(wrong)?;
+        return Ok(json!({"type": "base64", "media_type": media_type, "data": data}));
+    }
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(json!({"type": "url", "url": url}));
+    }
+    Err(wrong())
+}
+
+/// A call that the model made, told back to it.
+pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
+    let arguments = call.function.arguments.trim();
+    let input: Value = if arguments.is_empty() {
+        json!({})
+    } else {
+        serde_json::from_str(arguments).ok().filter(Value::is_object).ok_or_else(|| {
+            Error::invalid(
+                format!("{at}.function.arguments"),
+                format!("`{at}.function.arguments` must be a JSON object as text, but is {arguments}"),
+            )
+        })?
+    };
+    let mut block = json!({"type": "tool_use", "id": call.id, "name": call.function.name, "input": input});
+    if let Some(cache_control) = call.rest.get("cache_control") {
+        block["cache_control"] = cache_control.clone();
+    }
+    Ok(block)
+}
+
+/// What a tool gave.
+pub(super) fn tool_result(message: Message, at: &str) -> Result<Value, Error> {
+    let id = message.tool_call_id.ok_or_else(|| {
+        Error::invalid(
+            format!("{at}.tool_call_id"),
+            format!("`{at}` has the role tool but no `tool_call_id`; name the call that it answers"),
+        )
+    })?;
+    let mut block = json!({"type": "tool_result", "tool_use_id": id});
+    match message.content {
+        Some(Content::Text(text)) => block["content"] = text.into(),
+        content => {
+            let blocks = blocks(content, at)?;
+            if !blocks.is_empty() {
+                block["content"] = blocks.into();
+            }
+        }
+    }
+    for name in ["is_error", "cache_control"] {
+        if let Some(value) = message.rest.get(name) {
+            block[name] = value.clone();
+        }
+    }
+    Ok(block)
+}

@@ -1,0 +1,116 @@
+//! The vendors who speak OpenAI's protocol: one row each.
+
+use std::sync::Arc;
+
+use super::openai::{OpenAi, bearer};
+use super::{Clients, Provider};
+use crate::config::{EndpointConfig, Form, Setting};
+
+/// A vendor whose servers take OpenAI's bodies.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// What MLflow, or the vendor's own habit, puts in front of setting names.
+    pub(crate) prefix: &'static str,
+    /// Where it is, below which `chat/completions` lies; `None` where only the user knows.
+    base: Option<&'static str>,
+    key: Key,
+    quirks: Quirks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Required,
+    Optional,
+}
+
+/// How a vendor differs from OpenAI.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quirks {
+    /// Whether it must be asked for the token counts of a stream, with `stream_options`. The others send them unasked
+    /// and may refuse the field.
+    pub(crate) ask_for_usage: bool,
+}
+
+const PLAIN: Quirks = Quirks { ask_for_usage: true };
+const COUNTS_UNASKED: Quirks = Quirks { ask_for_usage: false };
+
+const fn hosted(name: &'static str, prefix: &'static str, base: &'static str, quirks: Quirks) -> Row {
+    Row { name, prefix, base: Some(base), key: Key::Required, quirks }
+}
+
+const fn self_hosted(name: &'static str, prefix: &'static str, base: &'static str) -> Row {
+    Row { name, prefix, base: Some(base), key: Key::Optional, quirks: PLAIN }
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    hosted("groq", "groq_", "https://api.groq.com/openai/v1", PLAIN),
+    hosted("together", "together_", "https://api.together.xyz/v1", PLAIN),
+    hosted("togetherai", "togetherai_", "https://api.together.xyz/v1", PLAIN),
+    hosted("deepseek", "deepseek_", "https://api.deepseek.com", PLAIN),
+    hosted("xai", "xai_", "https://api.x.ai/v1", PLAIN),
+    hosted("openrouter", "openrouter_", "https://openrouter.ai/api/v1", PLAIN),
+    hosted("fireworks", "fireworks_", "https://api.fireworks.ai/inference/v1", PLAIN),
+    hosted("cerebras", "cerebras_", "https://api.cerebras.ai/v1", PLAIN),
+    hosted("perplexity", "perplexity_", "https://api.perplexity.ai", COUNTS_UNASKED),
+    hosted("nvidia", "nvidia_", "https://integrate.api.nvidia.com/v1", PLAIN),
+    hosted("mistral", "mistral_", "https://api.mistral.ai/v1", COUNTS_UNASKED),
+    hosted("gemini", "gemini_", "https://generativelanguage.googleapis.com/v1beta/openai", PLAIN),
+    hosted("cohere", "cohere_", "https://api.cohere.ai/compatibility/v1", PLAIN),
+    hosted("huggingface", "huggingface_", "https://router.huggingface.co/v1", PLAIN),
+    hosted("sambanova", "sambanova_", "https://api.sambanova.ai/v1", PLAIN),
+    hosted("moonshot", "moonshot_", "https://api.moonshot.ai/v1", PLAIN),
+    self_hosted("ollama", "ollama_", "http://127.0.0.1:11434/v1"),
+    self_hosted("vllm", "vllm_", "http://127.0.0.1:8000/v1"),
+    self_hosted("llama-cpp", "llama_cpp_", "http://127.0.0.1:8080/v1"),
+    self_hosted("lm-studio", "lm_studio_", "http://127.0.0.1:1234/v1"),
+    Row { name: "openai-compatible", prefix: "openai_", base: None, key: Key::Optional, quirks: PLAIN },
+];
+
+const HEADERS: Setting = Setting::optional("headers", Form::Headers);
+const WITH_KEY: &[Setting] =
+    &[Setting::required("api_key", Form::Secret), Setting::optional("api_base", Form::Address), HEADERS];
+const WITHOUT_KEY: &[Setting] =
+    &[Setting::optional("api_key", Form::Secret), Setting::optional("api_base", Form::Address), HEADERS];
+const WITH_BASE: &[Setting] =
+    &[Setting::required("api_base", Form::Address), Setting::optional("api_key", Form::Secret), HEADERS];
+
+impl Row {
+    pub(crate) fn settings(&self) -> &'static [Setting] {
+        match (self.base, self.key) {
+            (None, _) => WITH_BASE,
+            (Some(_), Key::Required) => WITH_KEY,
+            (Some(_), Key::Optional) => WITHOUT_KEY,
+        }
+    }
+}
+
+/// The row of a name in plain spelling.
+pub(crate) fn find(plain: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|it| it.name == plain)
+}
+
+pub(super) fn build(
+    endpoint: &EndpointConfig,
+    row: &'static Row,
+    clients: &mut Clients,
+) -> Result<Arc<dyn Provider>, String> {
+    let upstream = clients.upstream(endpoint, row.base.unwrap_or_default(), bearer(endpoint))?;
+    Ok(Arc::new(OpenAi::new(endpoint, upstream, row.quirks)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_has_its_own_name_in_plain_spelling_and_a_sound_address() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert_eq!(ROWS.iter().position(|it| it.name == row.name), Some(index), "{} is there twice", row.name);
+            assert_eq!(row.name, row.name.to_ascii_lowercase().replace('_', "-"));
+            if let Some(base) = row.base {
+                assert!(reqwest::Url::parse(base).is_ok_and(|it| !it.path().ends_with("/v1/")), "{base}");
+            }
+        }
+    }
+}

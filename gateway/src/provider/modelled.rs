@@ -1,0 +1,79 @@
+//! Any [`LanguageModel`] as a provider: bodies become the vocabulary's types and its answers become text again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use llm::{Chat, Completion, Embed, Error, LanguageModel, Rest};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Frame, Frames, Provider, Reply};
+use crate::endpoint::Kind;
+use crate::request::Request;
+
+pub(super) struct Modelled {
+    model: Arc<dyn LanguageModel>,
+    name: String,
+}
+
+impl Modelled {
+    pub(super) fn new(model: Arc<dyn LanguageModel>, name: &str) -> Self {
+        Self { model, name: name.to_owned() }
+    }
+}
+
+#[async_trait]
+impl Provider for Modelled {
+    async fn call(&self, request: &Request) -> llm::Result<Reply> {
+        match request.kind {
+            Kind::Chat => {
+                let mut chat: Chat = request.typed()?;
+                chat.model.clone_from(&self.name);
+                if !request.stream {
+                    return Ok(Reply::Whole(whole(&self.model.chat(chat).await?)?));
+                }
+                ask_for_usage(&mut chat.rest);
+                Ok(Reply::Stream(frames(self.model.chat_stream(chat).await?)))
+            }
+            Kind::Completions => {
+                let mut completion: Completion = request.typed()?;
+                completion.model.clone_from(&self.name);
+                if !request.stream {
+                    return Ok(Reply::Whole(whole(&self.model.complete(completion).await?)?));
+                }
+                ask_for_usage(&mut completion.rest);
+                Ok(Reply::Stream(frames(self.model.complete_stream(completion).await?)))
+            }
+            Kind::Embeddings => {
+                let mut embed: Embed = request.typed()?;
+                embed.model.clone_from(&self.name);
+                Ok(Reply::Whole(whole(&self.model.embed(embed).await?)?))
+            }
+        }
+    }
+}
+
+/// The gateway counts tokens whether or not the caller wants to see them.
+fn ask_for_usage(rest: &mut Rest) {
+    let options = rest.entry("stream_options").or_insert_with(|| json!({}));
+    if let Some(options) = options.as_object_mut() {
+        options.insert("include_usage".to_owned(), true.into());
+    }
+}
+
+fn whole(reply: &impl Serialize) -> llm::Result<Bytes> {
+    serde_json::to_vec(reply).map(Bytes::from).map_err(|error| unwritable(&error))
+}
+
+/// A model's stream says by its end that nothing is missing; what is cut short ends in an error.
+fn frames<T: Serialize + Send + 'static>(chunks: llm::Stream<T>) -> Frames {
+    let chunks = chunks
+        .map(|it| it.and_then(|it| serde_json::to_string(&it).map(Frame::Chunk).map_err(|error| unwritable(&error))));
+    Box::pin(chunks.chain(stream::once(async { Ok(Frame::Done) })))
+}
+
+fn unwritable(error: &serde_json::Error) -> Error {
+    Error::Internal(format!("an answer could not be written as JSON: {error}"))
+}

@@ -1,0 +1,142 @@
+//! OpenAI, and everyone who takes its bodies: the caller's text goes through with the model's name replaced.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use super::compatible::Quirks;
+use super::upstream::{Upstream, data_frames};
+use super::{Clients, Provider, Reply};
+use crate::config::{EndpointConfig, Form, Setting};
+use crate::endpoint::Kind;
+use crate::json::quote;
+use crate::request::Request;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::required("api_key", Form::Secret),
+    Setting::optional("api_base", Form::Address),
+    Setting::optional("api_type", Form::Text),
+    Setting::optional("api_version", Form::Text),
+    Setting::optional("deployment_name", Form::Text),
+    Setting::optional("organization", Form::Text),
+    Setting::optional("project", Form::Text),
+    Setting::optional("headers", Form::Headers),
+];
+
+const BASE: &str = "https://api.openai.com/v1";
+
+/// A model behind OpenAI's protocol.
+pub(super) struct OpenAi {
+    upstream: Upstream,
+    /// The provider's name of the model, as JSON.
+    model_json: String,
+    quirks: Quirks,
+    /// What addresses end in: Azure's `?api-version=…`.
+    query: String,
+}
+
+impl OpenAi {
+    pub(super) fn new(endpoint: &EndpointConfig, upstream: Upstream, quirks: Quirks) -> Self {
+        Self { upstream, model_json: quote(&endpoint.model), quirks, query: String::new() }
+    }
+}
+
+#[async_trait]
+impl Provider for OpenAi {
+    async fn call(&self, request: &Request) -> llm::Result<Reply> {
+        // Only chats and completions stream, and only there the counts have to be asked for.
+        let body = request.body_for(&self.model_json, self.quirks.ask_for_usage && request.kind != Kind::Embeddings)?;
+        let path = format!("{}{}", request.kind.path(), self.query);
+        if request.stream {
+            let response = self.upstream.stream(&path, body).await?;
+            Ok(Reply::Stream(Box::pin(data_frames(response))))
+        } else {
+            Ok(Reply::Whole(self.upstream.whole(&path, body).await?))
+        }
+    }
+}
+
+pub(super) fn build(
+    endpoint: &EndpointConfig,
+    is_azure: bool,
+    clients: &mut Clients,
+) -> Result<Arc<dyn Provider>, String> {
+    let settings = &endpoint.settings;
+    let is_azure = match settings.text("api_type").map(|it| it.to_ascii_lowercase()).as_deref() {
+        None => is_azure,
+        Some("openai") if !is_azure => false,
+        Some("azure" | "azuread") => true,
+        Some(other) => {
+            return Err(format!("`openai_api_type` is `{other}`; it must be `openai`, `azure` or `azuread`"));
+        }
+    };
+    let quirks = Quirks { ask_for_usage: true };
+    if is_azure {
+        return azure(endpoint, quirks, clients);
+    }
+    if let Some(key) = ["api_version", "deployment_name"].into_iter().find(|it| settings.text(it).is_some()) {
+        return Err(format!("`openai_{key}` belongs to Azure; leave it out, or add `openai_api_type: azure`"));
+    }
+    let mut headers = bearer(endpoint);
+    for (setting, header) in [("organization", "openai-organization"), ("project", "openai-project")] {
+        if let Some(value) = settings.text(setting) {
+            headers.insert(HeaderName::from_static(header), header_value(setting, value)?);
+        }
+    }
+    Ok(Arc::new(OpenAi::new(endpoint, clients.upstream(endpoint, BASE, headers)?, quirks)))
+}
+
+fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Result<Arc<dyn Provider>, String> {
+    let settings = &endpoint.settings;
+    let need = |key: &str| {
+        settings.text(key).ok_or_else(|| format!("Azure needs `openai_{key}`; write it under `model.config`"))
+    };
+    let base = settings.address("api_base").ok_or(
+        "Azure needs `openai_api_base`; write the address of your resource, `https://NAME.openai.azure.com`, under \
+         `model.config`",
+    )?;
+    let (version, deployment) = (need("api_version")?, need("deployment_name")?);
+    let mut base = base.clone();
+    base.path_segments_mut()
+        .map_err(|()| "`openai_api_base` cannot have a path below it".to_owned())?
+        .pop_if_empty()
+        .extend(["openai", "deployments", deployment]);
+    let mut version_pair = reqwest::Url::parse("http://host").expect("a constant address is an address");
+    version_pair.query_pairs_mut().append_pair("api-version", version);
+
+    let is_entra = settings.text("api_type").is_some_and(|it| it.eq_ignore_ascii_case("azuread"));
+    let headers = if is_entra {
+        bearer(endpoint)
+    } else {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = settings.secret("api_key") {
+            headers.insert(HeaderName::from_static("api-key"), sensitive(key.reveal()));
+        }
+        headers
+    };
+    let upstream = clients.upstream_at(endpoint, &base, headers)?;
+    let query = format!("?{}", version_pair.query().unwrap_or_default());
+    Ok(Arc::new(OpenAi { query, ..OpenAi::new(endpoint, upstream, quirks) }))
+}
+
+/// The endpoint's key as OpenAI wants it.
+pub(super) fn bearer(endpoint: &EndpointConfig) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = endpoint.settings.secret("api_key") {
+        headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.reveal())));
+    }
+    headers
+}
+
+/// A header that debug prints leave out.
+pub(super) fn sensitive(value: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(value).expect("keys were checked to fit a header when they were read");
+    value.set_sensitive(true);
+    value
+}
+
+pub(super) fn header_value(setting: &str, value: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(value)
+        .map_err(|_| format!("`{setting}` cannot be sent in a header; remove control characters"))
+}

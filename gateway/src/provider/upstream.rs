@@ -1,0 +1,256 @@
+//! One HTTP server that answers calls: its pooled client, its timeouts, and its errors in the vocabulary's terms.
+
+mod events;
+mod failure;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use llm::Error;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, Url};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::{EndpointConfig, Timeouts};
+use crate::secrets::Secret;
+
+pub(super) use events::{data_frames, events};
+use failure::failure;
+pub(super) use failure::in_ok_answer;
+
+/// Bytes of a unary answer at most: a thousand embeddings of 3072 dimensions as text fit twice.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// Bytes of an error answer that are read; the rest is somebody's HTML page.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Idle connections that are kept to each host: as many as calls usually run at once.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+/// Servers close idle connections after a minute or more; ours go first, so that no call meets a closing one.
+const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(50);
+
+/// The clients built so far, one for each server, shared by the endpoints that ask it.
+#[derive(Default)]
+pub(crate) struct Clients(HashMap<(String, Duration), Client>);
+
+impl Clients {
+    /// An endpoint's server: its `api_base`, or the vendor's own address.
+    pub(super) fn upstream(
+        &mut self,
+        endpoint: &EndpointConfig,
+        base: &str,
+        headers: HeaderMap,
+    ) -> Result<Upstream, String> {
+        let base = match endpoint.settings.address("api_base") {
+            Some(base) => base.clone(),
+            None => Url::parse(base).map_err(|error| format!("`{base}` is no address: {error}"))?,
+        };
+        self.upstream_at(endpoint, &base, headers)
+    }
+
+    /// An endpoint's server at a given address.
+    pub(super) fn upstream_at(
+        &mut self,
+        endpoint: &EndpointConfig,
+        base: &Url,
+        mut headers: HeaderMap,
+    ) -> Result<Upstream, String> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(more) = endpoint.settings.headers("headers") {
+            headers.extend(more.clone());
+        }
+        let key = (base.origin().ascii_serialization(), endpoint.timeouts.connect);
+        let client = match self.0.get(&key) {
+            Some(client) => client.clone(),
+            None => self.0.entry(key).or_insert(client(base, endpoint.timeouts.connect)?).clone(),
+        };
+        Ok(Upstream {
+            client,
+            base: base.as_str().trim_end_matches('/').to_owned(),
+            headers,
+            secret: endpoint.settings.secret("api_key").cloned(),
+            timeouts: endpoint.timeouts,
+            who: format!("provider `{}`", endpoint.vendor.name),
+        })
+    }
+}
+
+fn client(base: &Url, connect: Duration) -> Result<Client, String> {
+    // Whoever installed a provider before has chosen; TLS works either way.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .connect_timeout(connect)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .pool_idle_timeout(IDLE_CONNECTION_AGE_MAX)
+        .tcp_nodelay(true)
+        // A redirect would carry the key to a place that nobody configured.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+    if is_loopback {
+        // A proxy on another machine would look for the model on its own.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
+}
+
+/// One server, with what it must be sent.
+pub(super) struct Upstream {
+    client: Client,
+    base: String,
+    headers: HeaderMap,
+    secret: Option<Secret>,
+    timeouts: Timeouts,
+    who: String,
+}
+
+/// A streamed answer whose head has come.
+pub(super) struct Body {
+    response: Response,
+    idle: Duration,
+    deadline: Instant,
+    who: String,
+    secret: Option<Secret>,
+}
+
+impl Upstream {
+    /// Sends a body and waits for the whole answer.
+    pub(super) async fn whole(&self, path: &str, body: Vec<u8>) -> Result<Bytes, Error> {
+        let deadline = Instant::now() + self.timeouts.total;
+        let response = self.send(path, body, "application/json").await?;
+        self.bounded(read(response, ANSWER_BYTES_MAX), deadline).await?.map_err(|error| self.broken(&error))
+    }
+
+    /// Sends a body and waits for the head of the stream.
+    pub(super) async fn stream(&self, path: &str, body: Vec<u8>) -> Result<Body, Error> {
+        let deadline = Instant::now() + self.timeouts.total;
+        let response = self.send(path, body, "text/event-stream").await?;
+        let is_json = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|it| it.to_str().ok())
+            .is_some_and(|it| it.starts_with("application/json"));
+        if is_json {
+            let body = self.bounded(read(response, ERROR_BYTES_MAX), deadline).await?.unwrap_or_default();
+            return Err(match failure::in_ok_answer(&self.who, &body, self.secret.as_ref()) {
+                Some(error) => error,
+                None => bad_gateway(format!("{} answered a streaming request without a stream", self.who)),
+            });
+        }
+        Ok(Body { response, idle: self.timeouts.idle, deadline, who: self.who.clone(), secret: self.secret.clone() })
+    }
+
+    pub(super) fn who(&self) -> &str {
+        &self.who
+    }
+
+    async fn send(&self, path: &str, body: Vec<u8>, accept: &'static str) -> Result<Response, Error> {
+        let request = self
+            .client
+            .post(format!("{}/{path}", self.base))
+            .headers(self.headers.clone())
+            .header(ACCEPT, HeaderValue::from_static(accept))
+            .body(body)
+            .send();
+        let first_byte = self.timeouts.first_byte.min(self.timeouts.total);
+        let response = timeout(first_byte, request)
+            .await
+            .map_err(|_| Error::Unavailable(format!("{} did not answer within {first_byte:?}", self.who)))?
+            .map_err(|error| self.unreached(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = timeout(self.timeouts.idle, read(response, ERROR_BYTES_MAX)).await.ok().and_then(Result::ok);
+        Err(failure(&self.who, status, &headers, &body.unwrap_or_default(), self.secret.as_ref()))
+    }
+
+    async fn bounded<T>(&self, future: impl Future<Output = T>, deadline: Instant) -> Result<T, Error> {
+        timeout_at(deadline, future)
+            .await
+            .map_err(|_| Error::Unavailable(format!("{} took longer than {:?}", self.who, self.timeouts.total)))
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> Error {
+        let what = if error.is_timeout() {
+            format!("did not accept a connection within {:?}", self.timeouts.connect)
+        } else if error.is_connect() {
+            format!("cannot be reached: {}", root_cause(error))
+        } else {
+            format!("broke off the call: {}", root_cause(error))
+        };
+        Error::Unavailable(format!("{} at {} {what}", self.who, self.base))
+    }
+
+    fn broken(&self, error: &ReadError) -> Error {
+        match error {
+            ReadError::Cut(error) => {
+                Error::Unavailable(format!("{} broke off its answer: {}", self.who, root_cause(error)))
+            }
+            ReadError::TooLarge => bad_gateway(format!(
+                "{} sent an answer of more than {ANSWER_BYTES_MAX} bytes; ask for less in one call",
+                self.who
+            )),
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let until = (Instant::now() + self.idle).min(self.deadline);
+        match timeout_at(until, self.response.chunk()).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => {
+                Err(Error::Unavailable(format!("{} broke off its stream: {}", self.who, root_cause(&error))))
+            }
+            Err(_) if until == self.deadline => {
+                Err(Error::Unavailable(format!("{} streamed for longer than the call may take", self.who)))
+            }
+            Err(_) => Err(Error::Unavailable(format!("{} sent nothing for {:?}", self.who, self.idle))),
+        }
+    }
+
+    /// Reads what is left after the last event, so that the connection can be used again.
+    fn drain(mut self) {
+        /// The end of a finished answer is on its way already.
+        const DRAIN_MAX: Duration = Duration::from_millis(500);
+        tokio::spawn(timeout(DRAIN_MAX, async move { while let Ok(Some(_)) = self.response.chunk().await {} }));
+    }
+}
+
+/// An answer that makes no sense, told as the gateway's peer would be.
+pub(super) fn bad_gateway(message: String) -> Error {
+    Error::Upstream { status: 502, message, body: None }
+}
+
+enum ReadError {
+    Cut(reqwest::Error),
+    TooLarge,
+}
+
+async fn read(mut response: Response, bytes_max: usize) -> Result<Bytes, ReadError> {
+    let Some(first) = response.chunk().await.map_err(ReadError::Cut)? else { return Ok(Bytes::new()) };
+    let Some(second) = response.chunk().await.map_err(ReadError::Cut)? else {
+        return if first.len() > bytes_max { Err(ReadError::TooLarge) } else { Ok(first) };
+    };
+    let mut all = BytesMut::from(first);
+    all.extend_from_slice(&second);
+    while all.len() <= bytes_max {
+        match response.chunk().await.map_err(ReadError::Cut)? {
+            None => return Ok(all.freeze()),
+            Some(bytes) => all.extend_from_slice(&bytes),
+        }
+    }
+    Err(ReadError::TooLarge)
+}
+
+/// The innermost reason; the outer ones repeat the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
