@@ -87,7 +87,7 @@ export function EndpointPanel({ endpoint, recent, onCalled }: { endpoint: Endpoi
       <div className={styles.snippets}>
         <Tabs label="How to call it" tabs={[...snippets]} value={snippet} onChange={setSnippet} />
       </div>
-      {snippet === 'curl' && <Code text={curlFor(location.origin, invocationsPath(endpoint.name), body)} language="bash" label="curl command" />}
+      {snippet === 'curl' && <Code text={curlFor(location.origin, invocationsPath(endpoint.name), body)} language="bash" wrap label="curl command" />}
       {snippet === 'openai' && <Code text={openaiFor(location.origin, endpoint, text)} language="python" label="Python with the OpenAI client" />}
       {snippet === 'mlflow' && <Code text={mlflowFor(location.origin, endpoint, body)} language="python" label="Python with the MLflow client" />}
     </section>

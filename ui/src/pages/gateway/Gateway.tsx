@@ -8,7 +8,6 @@ import { DataTable, type Column } from '../../components/DataTable'
 import { Failure, Loading } from '../../components/Empty'
 import { Page } from '../../components/Page'
 import { Split } from '../../components/Split'
-import { Age } from '../../components/Time'
 import { count, formatDuration } from '../../lib/format'
 import { NoEndpoints } from '../playground/Playground'
 import { columnsOf } from '../traces/columns'
@@ -30,7 +29,6 @@ export function Gateway() {
   const rows = useMemo(() => endpoints.data?.map((it): Row => ({ ...it, recent: recentOf(recent, it.name) })) ?? [], [endpoints.data, recent])
   const endpoint = rows.find((it) => it.name === chosen) ?? rows[0]
   const choose = (name: string) => void navigate({ to: '/gateway', search: { endpoint: name }, replace: true })
-  const columns = useMemo(() => callColumns(), [])
 
   return (
     <Page title="Gateway" documentTitle="Gateway" meta={endpoints.data && <span>{count(endpoints.data.length, 'endpoint')} at <span className="num">{location.origin}</span></span>}>
@@ -56,7 +54,7 @@ export function Gateway() {
               <DataTable
                 label="Recent calls"
                 rows={recent}
-                columns={columns}
+                columns={callColumns}
                 rowKey={(trace) => trace.trace_id}
                 onOpen={(trace) => void navigate({ to: '/traces/$id', params: { id: trace.trace_id } })}
                 empty={<p className={styles.none}>{calls.isLoading ? '' : 'No call was recorded yet. Send a test: it will appear here.'}</p>}
@@ -71,17 +69,17 @@ export function Gateway() {
 }
 
 const endpointColumns: Column<Row>[] = [
-  { id: 'name', title: 'Endpoint', width: 150, grow: true, cell: (it) => <b className="truncate">{it.name}</b> },
-  { id: 'kind', title: 'Type', width: 96, cell: (it) => <span className="muted" title={it.endpoint_type}>{kindWord[it.endpoint_type] ?? it.endpoint_type}</span> },
-  { id: 'provider', title: 'Provider', width: 84, cell: (it) => <span className="truncate muted">{it.model.provider}</span> },
-  { id: 'model', title: 'Model', width: 150, grow: true, cell: (it) => <span className="truncate num muted" title={it.model.name}>{it.model.name}</span> },
-  { id: 'limit', title: 'Limit', width: 104, cell: (it) => <span className="num">{it.limit ? `${it.limit.calls}/${it.limit.renewal_period}` : <span className="faint">none</span>}</span> },
-  { id: 'spark', title: 'Latency', width: 100, hint: 'Latency of the latest calls, oldest first', cell: (it) => <Latencies ms={it.recent.latenciesMs} /> },
-  { id: 'median', title: 'Median', width: 70, numeric: true, hint: 'Half of the latest calls were faster', cell: (it) => formatDuration(it.recent.medianMs) },
-  { id: 'calls', title: 'Calls', width: 56, numeric: true, hint: 'Among the latest hundred recorded', cell: (it) => it.recent.calls || <span className="faint">–</span> },
-  { id: 'errors', title: 'Errors', width: 58, numeric: true, cell: (it) => (it.recent.errors ? <span className={styles.bad}>{it.recent.errors}</span> : <span className="faint">–</span>) },
-  { id: 'last', title: 'Last', width: 66, cell: (it) => <span className="muted"><Age time={it.recent.lastMs} /></span> },
+  { id: 'name', title: 'Endpoint', width: 136, grow: true, cell: (it) => <b className="truncate">{it.name}</b> },
+  { id: 'kind', title: 'Type', width: 92, cell: (it) => <span className="muted" title={it.endpoint_type}>{kindWord[it.endpoint_type] ?? it.endpoint_type}</span> },
+  { id: 'model', title: 'Model', width: 150, grow: true, cell: (it) => <span className="truncate" title={`${it.model.provider}: ${it.model.name}`}>{it.model.provider} <span className="muted">{it.model.name}</span></span> },
+  { id: 'limit', title: 'Limit', width: 84, cell: (it) => (it.limit ? <span className="num">{it.limit.calls}/{it.limit.renewal_period}</span> : <span className="faint">none</span>) },
+  { id: 'spark', title: 'Latency', width: 98, hint: 'Latency of the latest calls, oldest first', cell: (it) => <Latencies ms={it.recent.latenciesMs} /> },
+  { id: 'median', title: 'Median', width: 66, numeric: true, hint: 'Half of the latest calls were faster', cell: (it) => (it.recent.medianMs === undefined ? <span className="faint">–</span> : formatDuration(it.recent.medianMs)) },
+  { id: 'calls', title: 'Calls', width: 48, numeric: true, hint: 'Among the latest hundred recorded', cell: (it) => it.recent.calls || <span className="faint">–</span> },
+  { id: 'errors', title: 'Errors', width: 56, numeric: true, cell: (it) => (it.recent.errors ? <span className={styles.bad}>{it.recent.errors}</span> : <span className="faint">–</span>) },
 ]
 
-/** The traces table without what the endpoint list already says. */
-const callColumns = () => columnsOf(undefined).filter((column) => column.id !== 'model')
+/** The traces table without what the endpoint list already says, in the width that is left. */
+const callColumns = columnsOf(undefined)
+  .filter((column) => column.id !== 'model')
+  .map((column) => ({ ...column, width: column.grow ? 130 : column.id === 'name' ? 112 : column.width }))

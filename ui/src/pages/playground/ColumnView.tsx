@@ -1,5 +1,5 @@
 /** One column: an endpoint, its settings, and what it answers. */
-import { Braces, CornerDownRight, Send, Square, X } from 'lucide-react'
+import { Braces, CornerDownRight, PenLine, Send, Square, X } from 'lucide-react'
 import { useEffect, useRef } from 'react'
 import type { Endpoint } from '../../api/gateway'
 import { Button, IconButton } from '../../components/Button'
@@ -41,6 +41,7 @@ export function ColumnView({ column, index, endpoints, endpoint, generation, rem
           ))}
         </select>
         <span className="grow" />
+        <IconButton label={`Own prompt${name}`} title="Try another wording here, beside the shared one" icon={<PenLine />} pressed={column.own !== null} onClick={onOwn} />
         <Menu
           trigger={<IconButton label={`Copy the call${name}`} icon={<Braces />} />}
           items={[
@@ -60,10 +61,6 @@ export function ColumnView({ column, index, endpoints, endpoint, generation, rem
           max tokens
           <input inputMode="numeric" placeholder="–" aria-label={`Max tokens${name}`} value={column.maxTokens} onChange={(event) => onChange({ ...column, maxTokens: event.target.value })} />
         </label>
-        <span className="grow" />
-        <button type="button" className={styles.own} aria-pressed={column.own !== null} title="Try another wording here, beside the shared one" onClick={onOwn}>
-          own prompt
-        </button>
       </div>
       {column.own && (
         <div className={styles.prompt}>

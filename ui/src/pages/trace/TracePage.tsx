@@ -123,7 +123,7 @@ function Spans({ trace, wanted, onWant }: { trace: Trace; wanted: string | undef
         </div>
         <Waterfall tree={tree} selected={row.span.id} onSelect={onWant} folded={open} onFold={fold} {...(found ? { found } : {})} />
         <div className={styles.legend}>
-          <i /> on the critical path <i data-off /> waited for by nobody
+          <i /> on the critical path <i data-off /> not waited for
           <span className="grow" />
           <kbd>↑</kbd> <kbd>↓</kbd> spans <kbd>←</kbd> <kbd>→</kbd> fold <kbd>j</kbd> <kbd>k</kbd> traces
         </div>

@@ -12,6 +12,7 @@ test.each([
   ['JSON cut in the middle of a text', '{"messages":[{"role":"user","content":"Tell me a \\"long\\" sto', 'Tell me a "long" sto'],
   ['JSON cut elsewhere', '{"k": 3, "flags": [true, fal', 'k: 3, flags: true, fal'],
   ['text that only looks like JSON', '{not json}', 'not json'],
+  ['markdown loses its marks', '## Tides\n\nThe **Moon** pulls, `g` falls:\n- 2 * 3\n- a_b_c', 'Tides The Moon pulls, g falls: 2 * 3 a_b_c'],
   ['nothing', undefined, ''],
 ])('%s', (_, preview, expected) => {
   expect(previewText(preview)).toBe(expected)

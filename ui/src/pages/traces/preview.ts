@@ -3,12 +3,12 @@ import { isObject, type Json } from '../../api/otlp'
 import { messagesIn, messagesOut } from '../trace/messages'
 
 /** Longer than any cell shows; keeps the page light when a preview is huge. */
-const CHARACTERS_MAX = 600
+const charactersMax = 600
 
 export function previewText(preview: string | undefined): string {
   if (!preview) return ''
   const head = preview.slice(0, 20_000)
-  return oneLine(/^\s*[[{"]/.test(head) ? fromJson(head) : head).slice(0, CHARACTERS_MAX)
+  return oneLine(unmarked(/^\s*[[{"]/.test(head) ? fromJson(head) : head)).slice(0, charactersMax)
 }
 
 function fromJson(text: string): string {
@@ -42,5 +42,12 @@ function fromCutJson(text: string): string {
 function unescaped(text: string): string {
   return text.replaceAll(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, code: string | undefined, letter: string | undefined) => (code ? String.fromCharCode(Number.parseInt(code, 16)) : letter === 'n' || letter === 't' || letter === 'r' ? ' ' : (letter ?? '')))
 }
+
+/** Markdown's marks mean nothing in one line. */
+const unmarked = (text: string) =>
+  text
+    .replaceAll(/^\s*(?:#{1,6}|>|[-*+])\s+/gm, '')
+    .replaceAll(/```\w*/g, '')
+    .replaceAll(/(\*\*|__|`)(?=\S)([^*_`\n]+?)\1/g, '$2')
 
 const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ').trim()
