@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_a_missing_gateway_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("path", "body", "code", "named"),
     [
-        ("runs/create", b"{not json", "INVALID_PARAMETER_VALUE", "experiment_id"),
+        ("runs/create", b"{not json", "INVALID_PARAMETER_VALUE", "JSON"),
         ("runs/create", b'{"experiment_id": 7.5}', "INVALID_PARAMETER_VALUE", "experiment_id"),
         ("runs/create", b'{"experiment_id": "987654"}', "RESOURCE_DOES_NOT_EXIST", "987654"),
         ("runs/create", b'{"experiment_id": "abc"}', "INVALID_PARAMETER_VALUE", "abc"),
@@ -220,9 +221,16 @@ def test_an_unknown_route_is_a_404(mocked):
     assert mocked.post("/v1/nothing", {}).status_code == 404
 
 
-def test_a_huge_body_is_refused(mocked):
-    reply = mocked.post("/v1/chat/completions", data=b" " * (80 << 20), headers={"content-type": "application/json"})
-    assert reply.status_code == 413
+def test_a_huge_body_is_refused_before_it_is_read(mocked):
+    for path in ("/v1/chat/completions", "/api/2.0/mlflow/runs/log-batch"):
+        connection = http.client.HTTPConnection(mocked.url.removeprefix("http://"), timeout=30)
+        connection.putrequest("POST", path)
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", str(500 << 20))
+        connection.endheaders()
+        reply = connection.getresponse()
+        assert reply.status == 413, f"{path}: {reply.status} {reply.read()!r}"
+        connection.close()
 
 
 # --- eval suites: exit code 3 ------------------------------------------------------------------------------------
