@@ -2,10 +2,11 @@
 
 mod artifacts;
 mod error;
+mod experiments;
 mod extract;
 mod json;
-
-
+mod metrics;
+mod runs;
 mod server;
 
 use axum::{
@@ -13,6 +14,8 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{Method, Uri},
 };
+
+pub(crate) use json::double;
 
 use crate::{Error, Tracking};
 
@@ -41,7 +44,11 @@ pub fn router(tracking: Tracking) -> Router {
 
 /// What is served below `/api/2.0/mlflow` and its aliases.
 fn v2_routes() -> Router<Tracking> {
-    Router::new().merge(artifacts::v2_routes())
+    Router::new()
+        .nest("/experiments", experiments::routes())
+        .nest("/runs", runs::routes())
+        .nest("/metrics", metrics::routes())
+        .merge(artifacts::v2_routes())
 }
 
 /// What is served below `/api/3.0/mlflow` and its alias.

@@ -3,10 +3,17 @@
 //! [`Tracking`] is the whole of it: [`Tracking::store`] has the domain's methods, [`router`] serves them as MLflow's
 //! server does, on MLflow's own tables.
 
-mod error;
-mod tracking;
+pub mod dataset;
+pub mod experiment;
+pub mod metric;
+pub mod run;
 
+mod error;
+mod page;
+mod search;
 mod store;
+mod tracking;
+mod validate;
 
 mod artifacts;
 
@@ -18,6 +25,7 @@ pub use artifacts::{
 };
 pub use error::Error;
 pub use http::router;
+pub use page::Page;
 pub use store::Store;
 pub use tracking::Tracking;
 

@@ -74,7 +74,9 @@ fn sql_classes(error_code: &str) -> (Option<&'static str>, Option<&'static str>)
         "RESOURCE_ALREADY_EXISTS" => (Some("KAM00"), Some("RESOURCE_ALREADY_EXISTS")),
         "PERMISSION_DENIED" => (Some("KAM00"), Some("PERMISSION_DENIED")),
         "BAD_REQUEST" => (Some("KAM00"), Some("INVALID_PARAMETER_VALUE")),
-        "INVALID_STATE" | "INTERNAL_ERROR" | "TEMPORARILY_UNAVAILABLE" => (Some("XXM00"), Some("CLIENT_INTERNAL_ERROR")),
+        "INVALID_STATE" | "INTERNAL_ERROR" | "TEMPORARILY_UNAVAILABLE" => {
+            (Some("XXM00"), Some("CLIENT_INTERNAL_ERROR"))
+        }
         _ => (None, None),
     }
 }

@@ -129,20 +129,24 @@ impl Fields {
         }
     }
 
-    /// Takes an optional name out of a closed set, e.g. a run status.
+    /// Takes an optional member of a closed set, e.g. a run status, by its name or its number in the protocol.
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        match choices.iter().find(|(choice, _)| *choice == text) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let known: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-                Err(Error::invalid(format!(
-                    "Invalid value \"{text}\" for parameter '{}{name}' supplied. It must be one of: {}.",
-                    self.path,
-                    known.join(", ")
-                )))
-            }
+        let text = match self.take(name)? {
+            None => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(other) => return Err(self.wrong_type(name, &other)),
+        };
+        if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
+            return Ok(Some(*value));
         }
+        let names = choices.iter().map(|(choice, _)| *choice);
+        let known: Vec<&str> = names.filter(|name| name.parse::<i64>().is_err()).collect();
+        Err(Error::invalid(format!(
+            "Invalid value \"{text}\" for parameter '{}{name}' supplied. It must be one of: {}.",
+            self.path,
+            known.join(", ")
+        )))
     }
 
     /// Takes a list of texts; an absent one is empty.
@@ -160,9 +164,7 @@ impl Fields {
     pub fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
         let path = &self.path;
         let nested = |(index, item)| match item {
-            Value::Object(values) => {
-                Ok(Fields { path: format!("{path}{name}[{index}]."), values, from_query: false })
-            }
+            Value::Object(values) => Ok(Fields { path: format!("{path}{name}[{index}]."), values, from_query: false }),
             other => Err(Error::wrong_type(&format!("{path}{name}[{index}]"), &other)),
         };
         let items = take_list(path, &mut self.values, name, self.from_query)?;

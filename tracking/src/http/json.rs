@@ -1,6 +1,9 @@
-//! How answers are written: MLflow's JSON, where absent and empty fields are left out and NaN is a text.
+//! JSON that several handlers share: MLflow leaves absent and empty fields out and writes NaN as a text.
 
 use serde::{Serialize, Serializer};
+
+use super::extract::Fields;
+use crate::{Result, experiment::Tag};
 
 /// The answer of an operation that has nothing to tell.
 #[derive(Debug, Serialize)]
@@ -16,4 +19,11 @@ pub fn double<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Err
     } else {
         serializer.serialize_f64(*value)
     }
+}
+
+/// Takes the list `tags` out of a request.
+pub(super) fn tags(fields: &mut Fields) -> Result<Vec<Tag>> {
+    let tag =
+        |tag: &mut Fields| Ok(Tag { key: tag.required_text("key")?, value: tag.text("value")?.unwrap_or_default() });
+    fields.objects("tags")?.iter_mut().map(tag).collect()
 }

@@ -1,0 +1,27 @@
+//! MLflow's filter and order grammar: text → tokens → comparisons → one SQL statement with bound values.
+
+mod compile;
+mod experiments;
+mod lexer;
+mod parser;
+mod runs;
+mod traces;
+
+use db::Value;
+
+pub(crate) use experiments::experiments_query;
+pub(crate) use runs::runs_query;
+pub(crate) use traces::traces_query;
+
+/// What follows `FROM …` in a search: joins, conditions and order, with their values in the order of their places.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) args: Vec<Value>,
+}
+
+/// The values for `LIMIT ? OFFSET ?` of a page; one row more tells whether another page follows.
+pub(crate) fn limit(size: usize, offset: usize) -> [Value; 2] {
+    let number = |count: usize| Value::from(i64::try_from(count).unwrap_or(i64::MAX));
+    [number(size.saturating_add(1)), number(offset)]
+}

@@ -1,0 +1,240 @@
+//! Metrics of runs: every value kept, the latest of each at hand.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use db::{Tx, Value};
+
+use super::{Store, in_list, runs};
+use crate::{
+    Error, Result,
+    metric::{Metric, MetricSample, RunMetric},
+    page::{self, Page},
+    validate::{KEY_CHARS_MAX, check_length, check_name},
+};
+
+/// Values at most in an answer that has no pages.
+const BULK_VALUES_MAX: usize = 25_000;
+
+type Columns = (String, f64, i64, i64, bool);
+
+impl Store {
+    /// Logs one value.
+    pub async fn log_metric(&self, run_id: &str, metric: Metric) -> Result<()> {
+        check(&metric, "")?;
+        let run_id = run_id.to_owned();
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let experiment_id = runs::check_active(tx, &run_id).await?;
+                    insert_metrics(tx, &run_id, experiment_id, &[metric]).await
+                })
+            })
+            .await
+    }
+
+    /// The values of one metric in the order of their times, a page of them or all.
+    pub async fn metric_history(
+        &self,
+        run_id: &str,
+        metric_key: &str,
+        max_results: Option<usize>,
+        page_token: Option<&str>,
+    ) -> Result<Page<Metric>> {
+        let offset = page::offset(page_token)?;
+        // SQL wants a limit before an offset.
+        let size = max_results.unwrap_or(usize::MAX);
+        let mut args: Vec<Value> = vec![run_id.into(), metric_key.into()];
+        args.extend(crate::search::limit(size, offset));
+        let rows: Vec<Columns> = self
+            .db
+            .fetch_all(
+                "SELECT \"key\", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND \"key\" = ? \
+                 ORDER BY timestamp, step, value LIMIT ? OFFSET ?",
+                args,
+            )
+            .await?;
+        Ok(Page::cut(rows.into_iter().map(from_columns).collect(), offset, size))
+    }
+
+    /// The values of one metric in several runs, by run and time, cut off at `max_results`.
+    pub async fn metric_history_bulk(
+        &self,
+        run_ids: &[String],
+        metric_key: &str,
+        max_results: usize,
+    ) -> Result<Vec<RunMetric>> {
+        let (marks, mut args) = in_list(run_ids);
+        args.insert(0, metric_key.into());
+        args.push(i64::try_from(max_results.min(BULK_VALUES_MAX)).unwrap_or(0).into());
+        let sql = format!(
+            "SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM metrics WHERE \"key\" = ? AND run_uuid IN \
+             ({marks}) ORDER BY run_uuid, timestamp, step, value LIMIT ?"
+        );
+        self.run_metrics(sql, args).await
+    }
+
+    /// Evenly spaced values of one metric in several runs: of each run the first, the last and some between.
+    pub async fn sample_metric(&self, sample: &MetricSample) -> Result<Vec<RunMetric>> {
+        let (marks, mut args) = in_list(&sample.run_ids);
+        args.insert(0, sample.metric_key.as_str().into());
+        let mut condition = format!("\"key\" = ? AND run_uuid IN ({marks})");
+        if let Some((first, last)) = sample.steps {
+            condition.push_str(" AND step >= ? AND step <= ?");
+            args.extend([first.into(), last.into()]);
+        }
+        let size = i64::try_from(sample.max_results.max(1)).unwrap_or(1);
+        // Of each bucket its first row; the last row of all stands for the last bucket.
+        let sql = format!(
+            "WITH ordered AS (\
+                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, \
+                     ROW_NUMBER() OVER (PARTITION BY run_uuid ORDER BY step, timestamp, value, is_nan) AS place, \
+                     COUNT(*) OVER (PARTITION BY run_uuid) AS places \
+                 FROM metrics WHERE {condition}), \
+             bucketed AS (\
+                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, place, places, \
+                     NTILE({size}) OVER (PARTITION BY run_uuid ORDER BY place) AS bucket \
+                 FROM ordered), \
+             ranked AS (\
+                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, place, places, bucket, \
+                     ROW_NUMBER() OVER (PARTITION BY run_uuid, bucket ORDER BY place) AS place_in_bucket \
+                 FROM bucketed) \
+             SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM ranked \
+             WHERE place = places OR (place_in_bucket = 1 AND bucket < {size}) \
+             ORDER BY run_uuid, place"
+        );
+        let rows = self.run_metrics(sql, args).await?;
+        // The answer follows the order in which the request names the runs.
+        let mut by_run: HashMap<String, Vec<RunMetric>> = HashMap::new();
+        for row in rows {
+            by_run.entry(row.run_id.clone()).or_default().push(row);
+        }
+        Ok(sample.run_ids.iter().filter_map(|run| by_run.remove(run)).flatten().collect())
+    }
+
+    async fn run_metrics(&self, sql: String, args: Vec<Value>) -> Result<Vec<RunMetric>> {
+        let rows: Vec<(String, String, f64, i64, i64, bool)> = self.db.fetch_all(sql, args).await?;
+        let metrics = rows.into_iter().map(|(run_id, key, value, timestamp, step, is_nan)| RunMetric {
+            metric: Metric::from_columns(key, value, timestamp, step, is_nan),
+            run_id,
+        });
+        Ok(metrics.collect())
+    }
+}
+
+/// Checks a metric; `path` is `metrics[i].` in a batch.
+pub(super) fn check(metric: &Metric, path: &str) -> Result<()> {
+    check_name(&format!("{path}name"), &metric.key)?;
+    if metric.timestamp < 0 {
+        return Err(Error::invalid(format!(
+            "Invalid value {} for parameter '{path}timestamp' supplied: metric '{}' (value={}). Timestamp must be a \
+             nonnegative long (64-bit integer) ",
+            metric.timestamp, metric.key, metric.value
+        )));
+    }
+    check_length("Metric name", KEY_CHARS_MAX, &metric.key)
+}
+
+/// Inserts values of a run, drops those that it already has, and moves the latest ones forward.
+pub(super) async fn insert_metrics(tx: &mut Tx, run_id: &str, experiment_id: i64, metrics: &[Metric]) -> Result<()> {
+    if metrics.is_empty() {
+        return Ok(());
+    }
+    let values = metrics.iter().flat_map(|metric| columns(run_id, metric)).collect();
+    tx.insert_rows(
+        "INSERT INTO metrics (\"key\", value, timestamp, step, is_nan, run_uuid)",
+        6,
+        "ON CONFLICT DO NOTHING",
+        values,
+    )
+    .await?;
+    let values = latest_of_each_key(metrics).into_iter().flat_map(|metric| columns(run_id, metric)).collect();
+    tx.insert_rows(
+        "INSERT INTO latest_metrics (\"key\", value, timestamp, step, is_nan, run_uuid)",
+        6,
+        "ON CONFLICT (\"key\", run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, \
+         step = excluded.step, is_nan = excluded.is_nan \
+         WHERE (excluded.step, excluded.timestamp, excluded.value) \
+         > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
+        values,
+    )
+    .await?;
+    insert_model_metrics(tx, run_id, experiment_id, metrics).await
+}
+
+/// Values that were measured on a model belong to the model too.
+async fn insert_model_metrics(tx: &mut Tx, run_id: &str, experiment_id: i64, metrics: &[Metric]) -> Result<()> {
+    let mut values = Vec::new();
+    for metric in metrics {
+        let Some(model_id) = &metric.model_id else { continue };
+        values.extend([
+            model_id.into(),
+            metric.key.as_str().into(),
+            metric.timestamp.into(),
+            metric.step.into(),
+            metric.stored_value().0.into(),
+            experiment_id.into(),
+            run_id.into(),
+            metric.dataset_name.clone().into(),
+            metric.dataset_digest.clone().into(),
+        ]);
+    }
+    let inserted = tx.insert_rows(
+        "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, \
+         experiment_id, run_id, dataset_name, dataset_digest)",
+        9,
+        "ON CONFLICT DO NOTHING",
+        values,
+    );
+    match inserted.await {
+        Err(db::Error::Constraint(_)) => {
+            let models = metrics.iter().filter_map(|metric| metric.model_id.as_deref());
+            Err(Error::not_found(format!(
+                "A metric names a logged model that does not exist: {}",
+                crate::validate::python_list(models)
+            )))
+        }
+        other => other.map(|_| ()).map_err(Error::from),
+    }
+}
+
+/// Of each key the value with the highest step, then time, then value; the first of equal ones.
+fn latest_of_each_key(metrics: &[Metric]) -> Vec<&Metric> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut latest: Vec<&Metric> = Vec::new();
+    for metric in metrics {
+        match places.entry(&metric.key) {
+            Entry::Vacant(place) => {
+                place.insert(latest.len());
+                latest.push(metric);
+            }
+            Entry::Occupied(place) => {
+                let held = &mut latest[*place.get()];
+                let rank = |it: &Metric| (it.step, it.timestamp);
+                let is_later = rank(metric)
+                    .cmp(&rank(held))
+                    .then(metric.stored_value().0.total_cmp(&held.stored_value().0))
+                    .is_gt();
+                if is_later {
+                    *held = metric;
+                }
+            }
+        }
+    }
+    latest
+}
+
+fn columns(run_id: &str, metric: &Metric) -> [Value; 6] {
+    let (value, is_nan) = metric.stored_value();
+    [
+        metric.key.as_str().into(),
+        value.into(),
+        metric.timestamp.into(),
+        metric.step.into(),
+        is_nan.into(),
+        run_id.into(),
+    ]
+}
+
+fn from_columns((key, value, timestamp, step, is_nan): Columns) -> Metric {
+    Metric::from_columns(key, value, timestamp, step, is_nan)
+}
