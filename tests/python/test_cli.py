@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import requests
 import tidegate
@@ -52,13 +54,25 @@ def test_ctrl_c_ends_it_cleanly(tmp_path):
     assert server.stop() == 0
 
 
-def test_a_stream_in_flight_does_not_keep_it_from_ending(tmp_path, upstream):
+def test_a_second_ctrl_c_does_not_wait_for_a_stream_in_flight(tmp_path, upstream):
     config = mocked_config(tmp_path, upstream)
     server = tidegate.serve(tmp_path, gateway_config=config, env={"MOCK_KEY": KEY})
     body = {"model": "endless", "messages": [{"role": "user", "content": "on and on"}], "stream": True}
     with requests.post(f"{server.url}/v1/chat/completions", json=body, stream=True, timeout=60) as reply:
-        assert next(reply.iter_content(16))
-        assert server.stop() in (0, 130)
+        pieces = reply.iter_content(16)
+        assert next(pieces)
+        server.process.send_signal(signal.SIGINT)
+        tidegate.eventually(lambda: refuses_connections(server.url))
+        assert next(pieces), "the stream in flight goes on"
+        assert server.stop() == 0
+
+
+def refuses_connections(url: str) -> bool:
+    try:
+        requests.get(f"{url}/health", timeout=5)
+    except requests.ConnectionError:
+        return True
+    return False
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path):

@@ -20,7 +20,7 @@ BINARY = Path(os.environ.get("TIDEGATE_BIN", ROOT / "target/release/tidegate"))
 
 READY = re.compile(r"tidegate listening on (http://\S+)")
 START_S = 120  # loading the demo model on two busy cores takes a few seconds; a hang must not block the suite
-STOP_S = 30
+STOP_S = 60  # the server itself gives running requests 30
 COMMAND_S = 300
 
 
