@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints the path of a Chromium, installing Debian's when there is none. $TIDEGATE_CHROMIUM names another one.
+# Prints the path of a Chromium, installing Debian's when there is none. $CHROMIUM names another one.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
 find_chromium() {
-  command -v "${TIDEGATE_CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome
+  command -v "${CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome
 }
 
 find_chromium && exit 0

@@ -55,7 +55,7 @@ finish() {
 browser_tests() {
   local chromium
   chromium=$(scripts/chromium.sh) || return 1
-  TIDEGATE_CHROMIUM="$chromium" "$python" tests/python/with_server.py npm --prefix ui run e2e
+  CHROMIUM="$chromium" "$python" tests/python/with_server.py npm --prefix ui run e2e
 }
 
 need_rust

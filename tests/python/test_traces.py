@@ -22,7 +22,9 @@ def traces_with(mocked):
 
     def search(text: str, count: int = 1) -> list:
         def found():
-            locations = [it.experiment_id for it in client.search_experiments()]
+            locations = [it.experiment_id for it in client.search_experiments(filter_string="name LIKE 'gateway/%'")]
+            if not locations:
+                return None
             traces = mlflow.search_traces(locations=locations, return_type="list", max_results=200)
             traces = [it for it in traces if text in json.dumps(it.data.spans[0].inputs)]
             return traces if len(traces) >= count else None
@@ -83,25 +85,34 @@ def test_a_call_that_was_hung_up_on_is_a_trace(mocked_openai, traces_with):
     assert trace.info.state.value == "ERROR"
 
 
-def test_a_call_of_the_local_model_is_a_trace(server, openai_client):
+@pytest.fixture
+def local_trace(server):
+    """Waits for the one trace of the local model whose request holds a text."""
     mlflow.set_tracking_uri(server.url)
+
+    def search(text: str):
+        def found():
+            calls = mlflow.get_experiment_by_name("gateway/smollm2")
+            traces = mlflow.search_traces(locations=[calls.experiment_id], return_type="list") if calls else []
+            return [it for it in traces if text in json.dumps(it.data.spans[0].inputs)]
+
+        [trace] = eventually(found)
+        return trace
+
+    return search
+
+
+def test_a_call_of_the_local_model_is_a_trace(openai_client, local_trace):
     reply = openai_client.chat.completions.create(
         model="smollm2", messages=[{"role": "user", "content": "local trace"}], temperature=0, max_tokens=6
     )
-
-    def found():
-        locations = [it.experiment_id for it in MlflowClient(server.url).search_experiments()]
-        traces = mlflow.search_traces(locations=locations, return_type="list")
-        return [it for it in traces if "local trace" in json.dumps(it.data.spans[0].inputs)]
-
-    [trace] = eventually(found)
+    trace = local_trace("local trace")
     assert trace.data.spans[0].outputs["choices"][0]["message"]["content"] == reply.choices[0].message.content
     assert trace.info.token_usage["output_tokens"] == reply.usage.completion_tokens
     assert trace.info.token_usage["input_tokens"] == reply.usage.prompt_tokens
 
 
-def test_a_local_generation_stops_when_its_client_hangs_up(server, openai_client):
-    mlflow.set_tracking_uri(server.url)
+def test_a_local_generation_stops_when_its_client_hangs_up(openai_client, local_trace):
     stream = openai_client.chat.completions.create(
         model="smollm2",
         messages=[{"role": "user", "content": "hung up locally: write a very long story about the sea."}],
@@ -111,13 +122,8 @@ def test_a_local_generation_stops_when_its_client_hangs_up(server, openai_client
     for _, _ in zip(range(3), stream, strict=False):
         pass
     stream.close()
-
-    def found():
-        locations = [it.experiment_id for it in MlflowClient(server.url).search_experiments()]
-        traces = mlflow.search_traces(locations=locations, return_type="list")
-        return [it for it in traces if "hung up locally" in json.dumps(it.data.spans[0].inputs)]
-
-    [trace] = eventually(found)
+    trace = local_trace("hung up locally")
+    assert trace.info.state.value == "ERROR"
     said = (trace.data.spans[0].outputs or {}).get("choices", [{}])[0].get("message", {}).get("content", "")
     assert len(said.split()) < 300, "it went on writing for nobody"
 
