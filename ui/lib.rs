@@ -1,1 +1,144 @@
-//! ui
+//! The web app, embedded: built files from `dist` in the binary, every other address answered with the app itself.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "dist"]
+#[allow_missing = true]
+struct Assets;
+
+/// Paths that belong to an API: a client that asks for one gets an API's answer, never a web page.
+const API_PREFIXES: [&str; 8] =
+    ["/api", "/ajax-api", "/v1", "/endpoints", "/health", "/version", "/get-artifact", "/model-versions"];
+
+/// Everything comes from this server. Styles are set from script by the charts and floating layers, hence
+/// `unsafe-inline` for styles alone; previews of images may be made in the page.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Tidegate</title>\
+     <p>Tidegate is serving, but its web app was not built into this binary: \
+     run <code>npm --prefix ui ci &amp;&amp; npm --prefix ui run build</code>, then build the binary again.";
+
+/// A router that answers every path with the web app; merge API routers in front of it.
+pub fn router() -> Router {
+    Router::new().fallback(serve)
+}
+
+/// Serves the built file at the path; a path that is no file is a page of the app, so it gets `index.html`.
+#[expect(clippy::unused_async, reason = "axum handlers are async")]
+pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path();
+    if is_api(path) {
+        return not_found(path);
+    }
+    let name = path.trim_start_matches('/');
+    if let Some(file) = Assets::get(name) {
+        let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+        return respond(file, cache, &headers);
+    }
+    // A missing script or style must not come back as a page: the browser would try to run it.
+    if name.starts_with("assets/") {
+        return not_found(path);
+    }
+    match Assets::get("index.html") {
+        Some(index) => respond(index, "no-cache", &headers),
+        None => {
+            let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+            (StatusCode::SERVICE_UNAVAILABLE, kind, NOT_BUILT).into_response()
+        }
+    }
+}
+
+fn is_api(path: &str) -> bool {
+    API_PREFIXES
+        .iter()
+        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+fn not_found(path: &str) -> Response {
+    // MLflow's error shape, which its clients read.
+    let message = format!("nothing is served at {path}; check the address and the API version in it");
+    let body = format!(r#"{{"error_code":"ENDPOINT_NOT_FOUND","message":{}}}"#, json_string(&message));
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The text as a JSON string. A URI path is ASCII without control characters, so two escapes are enough.
+fn json_string(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+fn respond(file: EmbeddedFile, cache: &'static str, headers: &HeaderMap) -> Response {
+    let etag = etag(&file);
+    let unchanged = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|given| given.to_str().ok())
+        .is_some_and(|given| matches(given, &etag));
+    let mut response = if unchanged {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let kind = file.metadata.mimetype().to_owned();
+        ([(header::CONTENT_TYPE, with_charset(kind))], Body::from(file.data)).into_response()
+    };
+    let out = response.headers_mut();
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    out.insert(header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal digits in quotes are a header value"));
+    out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    out.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// Half of the content's hash, quoted as the header wants it.
+fn etag(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let hex = hash[..16].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    format!("\"{hex}\"")
+}
+
+/// Whether an `If-None-Match` header names this tag; a proxy may have made it weak.
+fn matches(given: &str, etag: &str) -> bool {
+    given.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
+}
+
+fn with_charset(kind: String) -> String {
+    if kind.starts_with("text/") && !kind.contains("charset") { format!("{kind}; charset=utf-8") } else { kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_path_is_never_a_page() {
+        let check = |path: &str, expected: bool| assert_eq!(is_api(path), expected, "{path}");
+        check("/api", true);
+        check("/api/2.0/mlflow/nothing", true);
+        check("/ajax-api/3.0/x", true);
+        check("/v1/models", true);
+        check("/endpoints/chat/invocations", true);
+        check("/health", true);
+        check("/apiary", false);
+        check("/experiments/1", false);
+        check("/", false);
+    }
+
+    #[test]
+    fn a_client_that_has_the_file_is_told_so() {
+        let check = |given: &str, expected: bool| assert_eq!(matches(given, "\"ab\""), expected, "{given}");
+        check("\"ab\"", true);
+        check("W/\"ab\"", true);
+        check("\"cd\", \"ab\"", true);
+        check("*", true);
+        check("\"abc\"", false);
+    }
+
+    #[test]
+    fn the_error_is_json_whatever_the_path_holds() {
+        assert_eq!(json_string(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+}

@@ -8,6 +8,10 @@ import { validateExperimentSearch } from './pages/runs/search'
 import { validateExperimentsSearch } from './pages/experiments/search'
 import { validateRunSearch } from './pages/run/search'
 import { validateCompareSearch } from './pages/compare/search'
+import { validateTracesSearch } from './pages/traces/search'
+import { validateTraceSearch } from './pages/trace/search'
+import { validatePlaygroundSearch } from './pages/playground/search'
+import { validateGatewaySearch } from './pages/gateway/search'
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Crash })
 
@@ -21,15 +25,23 @@ const home = createRoute({
 
 const experiments = createRoute({ getParentRoute: () => root, path: '/experiments', validateSearch: validateExperimentsSearch, component: lazyRouteComponent(() => import('./pages/experiments/Experiments'), 'Experiments') })
 
-const experiment = createRoute({ getParentRoute: () => root, path: '/experiments/$experimentId', validateSearch: validateExperimentSearch, component: lazyRouteComponent(() => import('./pages/runs/Experiment'), 'Experiment') })
+const experiment = createRoute({ getParentRoute: () => root, path: '/experiments/$id', validateSearch: validateExperimentSearch, component: lazyRouteComponent(() => import('./pages/runs/Experiment'), 'Experiment') })
 
-const run = createRoute({ getParentRoute: () => root, path: '/runs/$runId', validateSearch: validateRunSearch, component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage') })
+const run = createRoute({ getParentRoute: () => root, path: '/runs/$id', validateSearch: validateRunSearch, component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage') })
 
 const compare = createRoute({ getParentRoute: () => root, path: '/compare', validateSearch: validateCompareSearch, component: lazyRouteComponent(() => import('./pages/compare/Compare'), 'Compare') })
 
 const settings = createRoute({ getParentRoute: () => root, path: '/settings', component: lazyRouteComponent(() => import('./pages/settings/Settings'), 'Settings') })
 
-const routeTree = root.addChildren([home, experiments, experiment, run, compare, settings])
+const traces = createRoute({ getParentRoute: () => root, path: '/traces', validateSearch: validateTracesSearch, component: lazyRouteComponent(() => import('./pages/traces/Traces'), 'Traces') })
+
+const trace = createRoute({ getParentRoute: () => root, path: '/traces/$id', validateSearch: validateTraceSearch, component: lazyRouteComponent(() => import('./pages/trace/TracePage'), 'TracePage') })
+
+const playground = createRoute({ getParentRoute: () => root, path: '/playground', validateSearch: validatePlaygroundSearch, component: lazyRouteComponent(() => import('./pages/playground/Playground'), 'Playground') })
+
+const gateway = createRoute({ getParentRoute: () => root, path: '/gateway', validateSearch: validateGatewaySearch, component: lazyRouteComponent(() => import('./pages/gateway/Gateway'), 'Gateway') })
+
+const routeTree = root.addChildren([home, experiments, experiment, run, compare, traces, trace, playground, gateway, settings])
 
 export const router = createRouter({ routeTree, parseSearch, stringifySearch, defaultPreload: 'intent', scrollRestoration: false })
 

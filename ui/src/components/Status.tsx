@@ -3,7 +3,7 @@ import { Check, CircleDashed, CircleSlash, LoaderCircle, X } from 'lucide-react'
 import type { ReactNode } from 'react'
 import styles from './Status.module.css'
 
-export type Tone = 'ok' | 'warn' | 'bad' | 'info' | 'muted'
+export type Tone = 'ok' | 'quiet' | 'warn' | 'bad' | 'info' | 'muted'
 
 export function Status({ tone, icon, children }: { tone: Tone; icon?: ReactNode; children: ReactNode }) {
   return (
@@ -15,8 +15,8 @@ export function Status({ tone, icon, children }: { tone: Tone; icon?: ReactNode;
 }
 
 const states: Record<string, { tone: Tone; word: string; icon: ReactNode }> = {
-  FINISHED: { tone: 'ok', word: 'finished', icon: <Check /> },
-  OK: { tone: 'ok', word: 'ok', icon: <Check /> },
+  FINISHED: { tone: 'quiet', word: 'finished', icon: <Check /> },
+  OK: { tone: 'quiet', word: 'ok', icon: <Check /> },
   RUNNING: { tone: 'info', word: 'running', icon: <LoaderCircle className={styles.spin} /> },
   IN_PROGRESS: { tone: 'info', word: 'in progress', icon: <LoaderCircle className={styles.spin} /> },
   SCHEDULED: { tone: 'muted', word: 'scheduled', icon: <CircleDashed /> },

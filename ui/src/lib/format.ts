@@ -33,6 +33,7 @@ export function columnFormat(values: (number | undefined)[]): (value: number | n
   const decimals = Math.min(5, Math.max(0, 3 - Math.floor(Math.log10(largestHere))))
   return (value) => {
     if (value === null || value === undefined || !Number.isFinite(value) || Math.abs(value) >= largest) return formatNumber(value)
+    if (value === 0) return '0'
     const [whole, rest] = Math.abs(value).toFixed(decimals).split('.') as [string, string?]
     return `${value < 0 ? minus : ''}${whole.length > 4 ? group(whole) : whole}${rest ? `.${rest}` : ''}`
   }

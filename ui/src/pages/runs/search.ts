@@ -9,6 +9,8 @@ export type ExperimentSearch = {
   tab?: (typeof experimentTabs)[number]
   /** The filter, in MLflow's grammar. */
   q?: string
+  /** The filter of the traces tab. */
+  tq?: string
   /** `metrics.loss` ascending, `-metrics.loss` descending. */
   sort?: string
   /** Chosen columns, joined; absent means those that vary. */
@@ -25,6 +27,7 @@ export type ExperimentSearch = {
 export const validateExperimentSearch = (raw: RawSearch): ExperimentSearch => ({
   tab: oneOf(raw.tab, experimentTabs),
   q: text(raw.q),
+  tq: text(raw.tq),
   sort: text(raw.sort),
   cols: text(raw.cols),
   sel: text(raw.sel),

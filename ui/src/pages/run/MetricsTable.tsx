@@ -1,0 +1,77 @@
+/** Last, lowest and highest value of each metric beside its shape over time. */
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { historiesQuery } from '../../api/metrics'
+import { isRunning } from '../../api/runs'
+import type { Metric, Run } from '../../api/types'
+import { Section } from '../../components/Page'
+import { Spark } from '../../components/Spark'
+import { formatNumber } from '../../lib/format'
+import styles from './Overview.module.css'
+
+/** Beyond this many a line per metric would ask the server for too much at once. */
+const sparksMax = 40
+
+export function MetricsTable({ run }: { run: Run }) {
+  const metrics = (run.data?.metrics ?? []).toSorted((a, b) => rank(a) - rank(b) || a.key.localeCompare(b.key))
+  if (metrics.length === 0)
+    return (
+      <Section title="Metrics">
+        <p className="faint">{isRunning(run) ? 'None logged yet; they appear as they are logged.' : 'This run logged no metrics.'}</p>
+      </Section>
+    )
+  return (
+    <Section
+      title="Metrics"
+      aside={
+        <Link from="/runs/$id" to="." search={(old) => ({ ...old, tab: 'charts' as const })}>
+          charts
+        </Link>
+      }
+    >
+      <table className={styles.table}>
+        <thead>
+          <tr>
+            <th>metric</th>
+            <th aria-label="over time" />
+            <th className={styles.right}>lowest</th>
+            <th className={styles.right}>highest</th>
+            <th className={styles.right}>last</th>
+            <th className={styles.right}>step</th>
+          </tr>
+        </thead>
+        <tbody>
+          {metrics.map((metric, index) => (
+            <MetricRow key={metric.key} run={run} metric={metric} line={index < sparksMax} />
+          ))}
+        </tbody>
+      </table>
+    </Section>
+  )
+}
+
+/** The machine's own metrics come last. */
+const rank = (metric: Metric) => (metric.key.startsWith('system/') ? 1 : 0)
+
+function MetricRow({ run, metric, line }: { run: Run; metric: Metric; line: boolean }) {
+  const id = run.info.run_id
+  // A metric whose only step is its first has one point: there is no line to ask for.
+  const { data } = useQuery({ ...historiesQuery([id], metric.key, isRunning(run)), enabled: line })
+  const values = (data?.get(id) ?? []).map((point) => point.value).filter((value) => Number.isFinite(value))
+  const many = values.length > 1
+  return (
+    <tr>
+      <td className="truncate" title={metric.key}>
+        {metric.key}
+        {metric.dataset_name && <span className="faint"> on {metric.dataset_name}</span>}
+      </td>
+      <td className={styles.spark}>{many && <Spark values={values} width={120} />}</td>
+      <td className={`${styles.right} num faint`}>{many ? formatNumber(Math.min(...values)) : ''}</td>
+      <td className={`${styles.right} num faint`}>{many ? formatNumber(Math.max(...values)) : ''}</td>
+      <td className={`${styles.right} num ${styles.last}`} title={String(metric.value)}>
+        {formatNumber(metric.value)}
+      </td>
+      <td className={`${styles.right} num faint`}>{many ? formatNumber(Number(metric.step)) : ''}</td>
+    </tr>
+  )
+}
