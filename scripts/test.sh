@@ -68,7 +68,7 @@ if stage step "UI packages" install_ui_packages; then
   stage step "UI lint" npm --prefix ui run --silent lint || true
   stage step "UI types" npm --prefix ui run --silent typecheck || true
   stage tests "UI unit tests" npm --prefix ui run test || true
-  stage step "UI build" npm --prefix ui run --silent build || true
+  stage step "UI build" scripts/ui.sh || true
 fi
 
 stage step "clippy" cargo clippy --workspace --all-targets --quiet -- -D warnings || true
