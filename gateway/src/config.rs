@@ -107,7 +107,7 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     let mut table = root.table().map_err(|_| {
         root.error("the file must hold a table with the key `endpoints`; write `endpoints:` and a list of endpoints")
     })?;
-    let list = table.need("endpoints", "endpoints:\\n  - name: …")?;
+    let list = table.need("endpoints", "endpoints: [{name: …, endpoint_type: …, model: …}]")?;
     let routes = table.take("routes");
     table.finish(&["endpoints", "routes"])?;
 

@@ -102,6 +102,9 @@ pub(super) fn read(
         match place {
             Some(place) => settings.0.push((setting.name, value(&place, setting.form, world)?)),
             None if setting.is_required => {
+                if let Some((found, place)) = entries.as_ref().and_then(|it| it.lookalike(&prefixed)) {
+                    return Err(place.error(format!("unknown key `{found}`; did you mean `{prefixed}`?")));
+                }
                 return Err(config.unwrap_or(model).error(format!(
                     "provider `{provider}` of endpoint `{}` needs `{prefixed}`; {}",
                     world.endpoint,
@@ -220,5 +223,5 @@ fn headers(place: &Place<'_>, world: &World<'_>) -> Result<HeaderMap, ConfigErro
 
 /// The vendor's name nearest to one that nobody knows.
 pub(super) fn suggest<'c>(text: &str, names: impl Iterator<Item = &'c str>) -> String {
-    nearest(text, names).map_or_else(String::new, |it| format!("; did you mean `{it}`?"))
+    nearest(text, names).map_or_else(String::new, |it| format!(" (did you mean `{it}`?)"))
 }

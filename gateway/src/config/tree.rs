@@ -220,7 +220,16 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn need(&mut self, key: &str, example: &str) -> Result<Place<'a>, ConfigError> {
-        self.take(key).ok_or_else(|| self.place.error(format!("the key `{key}` is missing; write `{example}`")))
+        self.take(key).ok_or_else(|| match self.lookalike(key) {
+            Some((found, place)) => place.error(format!("unknown key `{found}`; did you mean `{key}`?")),
+            None => self.place.error(format!("the key `{key}` is missing; write `{example}`")),
+        })
+    }
+
+    /// A key that nobody asked for yet and that looks like this one misspelt.
+    pub(super) fn lookalike(&self, key: &str) -> Option<&(&'a str, Place<'a>)> {
+        let found = nearest(key, self.entries.iter().map(|(name, _)| *name))?;
+        self.entries.iter().find(|(name, _)| *name == found)
     }
 
     /// Takes every remaining entry.

@@ -1,1 +1,11 @@
-//! Tests of this crate through its public surface.
+//! The gateway over real sockets: a caller in front of it, a scripted provider behind it.
+
+mod cancel;
+mod config;
+mod errors;
+mod in_process;
+mod limits;
+mod mlflow;
+mod openai;
+mod recordings;
+mod support;
