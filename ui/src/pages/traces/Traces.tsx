@@ -3,9 +3,9 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { allExperimentsQuery } from '../../api/traces'
-import { Code } from '../../components/Code'
-import { Empty, Failure, Loading } from '../../components/Empty'
+import { Failure, Loading } from '../../components/Empty'
 import { Page } from '../../components/Page'
+import { NoTraces } from './NoTraces'
 import { TraceList } from './TraceList'
 
 export function Traces() {
@@ -20,25 +20,5 @@ export function Traces() {
       {experiments.isError && <Failure error={experiments.error} what="experiments" onRetry={() => void experiments.refetch()} />}
       {experiments.data && <TraceList experimentIds={ids} experimentNames={names} filter={q} onFilter={(next) => void navigate({ to: '/traces', search: { q: next } })} empty={<NoTraces />} />}
     </Page>
-  )
-}
-
-/** Teaches the two ways a trace comes to be. */
-export function NoTraces() {
-  return (
-    <Empty title="No traces yet" text="Every call through the gateway is recorded here by itself. Traces of your own code arrive through MLflow’s client:">
-      <Code
-        language="python"
-        text={`import mlflow
-
-mlflow.set_tracking_uri("${location.origin}")
-
-@mlflow.trace
-def answer(question):
-    return "42"
-
-answer("What is the question?")`}
-      />
-    </Empty>
   )
 }
