@@ -16,7 +16,10 @@ need() {
   command -v "$1" >/dev/null || die "\`$1\` is not installed; $2"
 }
 
-need_rust() { need cargo "install Rust from https://rustup.rs (this project needs $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer)"; }
+need_rust() {
+  need cargo "install Rust from https://rustup.rs (this project needs $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer)"
+  need cc "install a C compiler (Debian: apt-get install build-essential)"
+}
 
 need_node() {
   need node "install Node.js 20 or newer (https://nodejs.org)"
