@@ -31,6 +31,7 @@ pub(crate) fn options(file: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("case_sensitive_like", "true")
+        .with_regexp()
         .statement_cache_capacity(STATEMENTS_KEPT)
 }
 

@@ -5,7 +5,6 @@
 
 mod local;
 mod path;
-mod roots;
 mod store;
 mod uri;
 
@@ -18,7 +17,6 @@ use crate::{Error, Result};
 
 pub use path::ArtifactPath;
 pub use store::{ArtifactMeta, ArtifactStore, ByteStream, Entry};
-pub(crate) use uri::append;
 use uri::Location;
 
 /// The root of artifacts that this server serves; what follows is a path below its destination.
@@ -45,17 +43,17 @@ impl ArtifactOptions {
         default_artifact_root: Option<String>,
         artifacts_destination: Option<String>,
         serve_artifacts: bool,
-    ) -> Result<Self> {
+    ) -> Self {
         let root = match default_artifact_root {
             Some(root) => root,
             None if serve_artifacts => SERVED_ROOT.to_owned(),
             None => "./mlruns".to_owned(),
         };
-        Ok(Self {
-            default_artifact_root: uri::absolute_if_local(&root)?,
+        Self {
+            default_artifact_root: root,
             artifacts_destination: artifacts_destination.unwrap_or_else(|| DEFAULT_DESTINATION.to_owned()),
             serve_artifacts,
-        })
+        }
     }
 }
 

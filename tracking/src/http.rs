@@ -8,6 +8,7 @@ mod json;
 mod metrics;
 mod runs;
 mod server;
+mod traces;
 
 use axum::{
     Router,
@@ -37,6 +38,7 @@ pub fn router(tracking: Tracking) -> Router {
         .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::proxy_routes())
         .merge(artifacts::root_routes())
         .merge(server::root_routes())
+        .merge(traces::root_routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(tracking)
@@ -49,11 +51,12 @@ fn v2_routes() -> Router<Tracking> {
         .nest("/runs", runs::routes())
         .nest("/metrics", metrics::routes())
         .merge(artifacts::v2_routes())
+        .merge(traces::v2_routes())
 }
 
 /// What is served below `/api/3.0/mlflow` and its alias.
 fn v3_routes() -> Router<Tracking> {
-    Router::new().merge(server::v3_routes())
+    Router::new().merge(server::v3_routes()).merge(traces::v3_routes())
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Error {

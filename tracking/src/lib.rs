@@ -3,12 +3,15 @@
 //! [`Tracking`] is the whole of it: [`Tracking::store`] has the domain's methods, [`router`] serves them as MLflow's
 //! server does, on MLflow's own tables.
 
+pub mod assessment;
 pub mod dataset;
 pub mod experiment;
 pub mod metric;
 pub mod run;
+pub mod trace;
 
 mod error;
+mod otlp;
 mod page;
 mod search;
 mod store;

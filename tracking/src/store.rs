@@ -8,6 +8,7 @@ mod params;
 mod runs;
 mod search;
 mod tags;
+pub(crate) mod traces;
 
 use std::{
     sync::Arc,

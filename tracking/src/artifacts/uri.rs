@@ -37,26 +37,6 @@ impl Location {
     }
 }
 
-/// `segments` below `root`, one `/` between each.
-pub(crate) fn append(root: &str, segments: &[&str]) -> String {
-    let mut uri = root.to_owned();
-    for segment in segments {
-        if !uri.ends_with('/') {
-            uri.push('/');
-        }
-        uri.push_str(segment);
-    }
-    uri
-}
-
-/// A local path made absolute, so that the database does not depend on the folder that the server was started in.
-pub(super) fn absolute_if_local(uri: &str) -> Result<String> {
-    match split_scheme(uri) {
-        Some(_) => Ok(uri.to_owned()),
-        None => Ok(absolute(Path::new(uri))?.to_string_lossy().into_owned()),
-    }
-}
-
 /// The scheme of a URI; a single letter is a Windows drive, not a scheme.
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = uri.split_once(':')?;
@@ -147,11 +127,5 @@ mod tests {
             let error = Location::parse(uri).expect_err(uri).to_string();
             assert!(error.contains(uri) || error.starts_with("Invalid path") || error.contains(".."), "{uri}: {error}");
         }
-    }
-
-    #[test]
-    fn one_slash_between_segments() {
-        assert_eq!(append("mlflow-artifacts:/", &["1", "r"]), "mlflow-artifacts:/1/r");
-        assert_eq!(append("/data", &["1"]), "/data/1");
     }
 }

@@ -71,20 +71,16 @@ impl Listing {
 async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Listing>> {
     let run_id = fields.run_id()?;
     let folder = fields.text("path")?.unwrap_or_default();
-    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    let artifact_uri = artifact_uri(&tracking, &run_id).await?;
     let entries = tracking.artifacts().list(&artifact_uri, &folder).await?;
     Ok(Json(Listing::new(Some(artifact_uri), entries)))
 }
 
 /// `GET /get-artifact`: downloads one file of a run.
-async fn download_of_run(
-    State(tracking): State<Tracking>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response> {
+async fn download_of_run(State(tracking): State<Tracking>, headers: HeaderMap, mut fields: Fields) -> Result<Response> {
     let run_id = fields.run_id()?;
     let path = ArtifactPath::file(&fields.required_text("path")?)?;
-    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    let artifact_uri = artifact_uri(&tracking, &run_id).await?;
     let (store, root) = tracking.artifacts().locate(&artifact_uri)?;
     serve(store.as_ref(), &root.join(&path), &headers).await
 }
@@ -102,9 +98,17 @@ async fn upload_small(
         return Err(Error::invalid("Request must specify data: the body is the file, and it is empty."));
     }
     if body.len() > SMALL_UPLOAD_BYTES_MAX {
-        return Err(Error::invalid("Artifact size is too large. Max size is 10MB; PUT it to mlflow-artifacts instead."));
+        return Err(Error::invalid(
+            "Artifact size is too large. Max size is 10MB; PUT it to mlflow-artifacts instead.",
+        ));
     }
-    let artifact_uri = tracking.store().run_artifact_uri(&run_id).await?;
+    let artifact_uri = artifact_uri(&tracking, &run_id).await?;
     tracking.artifacts().write(&artifact_uri, &path, body).await?;
     Ok(Json(super::json::Empty {}))
+}
+
+/// The URI below which the artifacts of a run lie.
+async fn artifact_uri(tracking: &Tracking, run_id: &str) -> Result<String> {
+    let uri = tracking.store().run_info(run_id).await?.artifact_uri;
+    uri.ok_or_else(|| Error::InvalidState(format!("Run with id={run_id} has no artifact location")))
 }

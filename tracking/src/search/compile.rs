@@ -6,10 +6,15 @@ use super::{
     lexer::{Kind, Token},
     parser::{Comparator, Operand},
 };
-use crate::{Error, Result, validate::python_list};
+use crate::{Error, Result, validate::python_set};
+
+/// The comparators that numbers have.
+pub(super) const NUMBER_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="];
+/// The comparators that texts have which everything of a kind has.
+pub(super) const TEXT_COMPARATORS: &[&str] = &["!=", "=", "LIKE", "ILIKE", "IN", "NOT IN"];
 
 /// A test on a text.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum TextTest {
     Equal(String),
     NotEqual(String),
@@ -121,13 +126,12 @@ pub(super) fn list_texts(text: &str, tokens: &[Token<'_>]) -> Result<Vec<String>
 
 /// The error for a comparator that a kind of value does not have.
 pub(super) fn invalid_comparator(comparator: &Comparator, valid: &[&str]) -> Error {
-    Error::invalid(format!("Invalid comparator '{}' not one of '{}'", comparator.text(), valid.join(", ")))
+    let valid = python_set(valid.iter().copied());
+    Error::invalid(format!("Invalid comparator '{}' not one of '{valid}'", comparator.text()))
 }
 
 /// The error for a key that an entity does not have.
 pub(super) fn invalid_key(entity: &str, key: &str, valid: &[&str]) -> Error {
-    Error::invalid(format!(
-        "Invalid {entity} key '{key}' specified. Valid keys are '{}'",
-        python_list(valid.iter().copied())
-    ))
+    let valid = python_set(valid.iter().copied());
+    Error::invalid(format!("Invalid {entity} key '{key}' specified. Valid keys are '{valid}'"))
 }

@@ -4,7 +4,10 @@ use db::Value;
 
 use super::{
     Query,
-    compile::{TextOperand, TextTest, invalid_key, list_texts, number_comparator, quoted_text},
+    compile::{
+        self, NUMBER_COMPARATORS, TEXT_COMPARATORS, TextOperand, TextTest, invalid_key, list_texts, number_comparator,
+        quoted_text,
+    },
     parser::{Comparator, Comparison, Operand, parse, parse_order, split_identifier},
 };
 use crate::{
@@ -64,7 +67,9 @@ fn condition(comparison: &Comparison<'_>, args: &mut Vec<Value>) -> Result<Strin
                 )))
             })?;
             args.push(tag.into());
-            let test = text_test(comparator, text, "tag")?.sql("value", args);
+            let test = TextTest::new(comparator, TextOperand::One(text))
+                .ok_or_else(|| Error::invalid(format!("Invalid comparator for tag: {}", comparator.text())))?
+                .sql("value", args);
             Ok(format!(
                 "experiments.experiment_id IN (SELECT experiment_id FROM experiment_tags WHERE \"key\" = ? AND {test})"
             ))
@@ -76,13 +81,15 @@ fn condition(comparison: &Comparison<'_>, args: &mut Vec<Value>) -> Result<Strin
                 ));
             }
             let text = attribute_text(operand)?;
-            Ok(text_test(comparator, text, "string attribute")?.sql("experiments.name", args))
+            let test = TextTest::new(comparator, TextOperand::One(text))
+                .ok_or_else(|| compile::invalid_comparator(comparator, TEXT_COMPARATORS))?;
+            Ok(test.sql("experiments.name", args))
         }
         Subject::Id => id_condition(comparator, operand, args),
         Subject::Time(column) => {
             args.push(time_value(key, operand)?);
-            let comparator =
-                number_comparator(comparator).ok_or_else(|| invalid_comparator(comparator, "numeric attribute"))?;
+            let comparator = number_comparator(comparator)
+                .ok_or_else(|| compile::invalid_comparator(comparator, NUMBER_COMPARATORS))?;
             Ok(format!("experiments.{column} {comparator} ?"))
         }
     }
@@ -128,21 +135,6 @@ fn time_value(key: &str, operand: &Operand<'_>) -> Result<Value> {
             other.text()
         ))),
     }
-}
-
-/// A test of the four comparators that texts of experiments have.
-fn text_test(comparator: &Comparator, text: String, kind: &str) -> Result<TextTest> {
-    match comparator {
-        Comparator::Equal | Comparator::NotEqual | Comparator::Like | Comparator::Ilike => {
-            TextTest::new(comparator, TextOperand::One(text))
-        }
-        _ => None,
-    }
-    .ok_or_else(|| invalid_comparator(comparator, kind))
-}
-
-fn invalid_comparator(comparator: &Comparator, kind: &str) -> Error {
-    Error::invalid(format!("Invalid comparator for {kind}: {}", comparator.text()))
 }
 
 fn subject(identifier: &str) -> Result<Subject<'_>> {
@@ -196,11 +188,11 @@ mod tests {
             let error = experiments_query(filter, &[], ViewType::All).unwrap_err().to_string();
             assert!(error.starts_with(expect), "{filter}: {error}");
         };
-        check("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '['name', 'experiment_id'");
+        check("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '{'name', 'experiment_id'");
         check("attributes.name = 'x'", "Invalid entity type 'attributes'. Valid entity types are ('attribute', 'tag'");
-        check("name > 'x'", "Invalid comparator for string attribute: >");
+        check("name > 'x'", "Invalid comparator '>' not one of '{'!=', '='");
         check("tags.a > 'x'", "Invalid comparator for tag: >");
-        check("creation_time LIKE 1", "Invalid comparator for numeric attribute: LIKE");
+        check("creation_time LIKE 1", "Invalid comparator 'LIKE' not one of '{'>', '>='");
         check("creation_time > 1.5", "Invalid value for numeric attribute 'creation_time': '1.5'");
         check("experiment_id > '1'", "Invalid comparator for experiment_id: >");
         check("experiment_id = 'x'", "Invalid experiment ID 'x'. Experiment ID must be a valid integer.");

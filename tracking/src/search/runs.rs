@@ -4,7 +4,10 @@ use db::Value;
 
 use super::{
     Query,
-    compile::{TextOperand, TextTest, invalid_comparator, invalid_key, list_texts, number_comparator, quoted_text},
+    compile::{
+        NUMBER_COMPARATORS, TEXT_COMPARATORS, TextOperand, TextTest, invalid_comparator, invalid_key, list_texts,
+        number_comparator, quoted_text,
+    },
     parser::{Comparator, Comparison, Operand, parse, parse_order, split_identifier},
 };
 use crate::{
@@ -15,9 +18,7 @@ use crate::{
     validate::python_list,
 };
 
-const METRIC_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="];
 const KEYED_TEXT_COMPARATORS: &[&str] = &["!=", "=", "LIKE", "ILIKE", "IS NULL", "IS NOT NULL"];
-const TEXT_COMPARATORS: &[&str] = &["!=", "=", "LIKE", "ILIKE", "IN", "NOT IN"];
 const ENTITIES: &[&str] = &["metric", "parameter", "tag", "attribute", "dataset"];
 const ATTRIBUTE_KEYS: &[&str] = &[
     "artifact_uri",
@@ -114,7 +115,7 @@ fn condition(comparison: Comparison<'_>) -> Result<Condition> {
         Subject::Metric(key) => {
             let value = metric_value(&operand)?;
             let comparator =
-                number_comparator(&comparator).ok_or_else(|| invalid_comparator(&comparator, METRIC_COMPARATORS))?;
+                number_comparator(&comparator).ok_or_else(|| invalid_comparator(&comparator, NUMBER_COMPARATORS))?;
             Ok(Condition::Metric { key, comparator, value })
         }
         Subject::Param(key) => keyed("params", "parameter", key, &comparator, &operand),
@@ -123,7 +124,7 @@ fn condition(comparison: Comparison<'_>) -> Result<Condition> {
             let key = split_identifier(comparison.identifier).1;
             let value = time_value(key, &operand)?;
             let comparator =
-                number_comparator(&comparator).ok_or_else(|| invalid_comparator(&comparator, METRIC_COMPARATORS))?;
+                number_comparator(&comparator).ok_or_else(|| invalid_comparator(&comparator, NUMBER_COMPARATORS))?;
             Ok(Condition::Time { column: attribute.column(), comparator, value })
         }
         Subject::Attribute(attribute) => {
@@ -417,13 +418,13 @@ mod tests {
             let message = query(filter, &[]).unwrap_err().to_string();
             assert!(message.starts_with(expect), "{filter}: {message}");
         };
-        check("attributes.foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '[");
+        check("attributes.foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '{");
         check(
             "foo.bar = 'x'",
             "Invalid entity type 'foo'. Valid values are ['metric', 'parameter', 'tag', 'attribute'",
         );
         check("metrics.a = 'x'", "Expected numeric value type for metric. Found 'x'");
-        check("metrics.a LIKE 1", "Invalid comparator 'LIKE' not one of '>, >=");
+        check("metrics.a LIKE 1", "Invalid comparator 'LIKE' not one of '{'>', '>=");
         check("params.a = 1", "Expected a quoted string value for parameter (e.g. 'my-value'). Got value 1");
         check("params.a = x", "Parameter value is either not quoted");
         check("params.a > 'x'", "Invalid comparator '>' not one of");

@@ -21,8 +21,19 @@ const ASSESSMENT_COMPARATORS: &[&str] =
     &["!=", "=", ">", ">=", "<", "<=", "LIKE", "ILIKE", "RLIKE", "IS NULL", "IS NOT NULL"];
 const ENTITIES: &[&str] = &["tag", "request_metadata", "attribute", "span", "feedback", "expectation", "issue"];
 const ATTRIBUTE_KEYS: &[&str] = &[
-    "request_id", "timestamp", "timestamp_ms", "execution_time", "execution_time_ms", "end_time", "end_time_ms",
-    "status", "client_request_id", "name", "run_id", "prompt", "text",
+    "request_id",
+    "timestamp",
+    "timestamp_ms",
+    "execution_time",
+    "execution_time_ms",
+    "end_time",
+    "end_time_ms",
+    "status",
+    "client_request_id",
+    "name",
+    "run_id",
+    "prompt",
+    "text",
 ];
 
 /// When a trace ended; one that runs counts from its start.
@@ -76,7 +87,7 @@ pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_
 }
 
 /// A test on a text; traces know one comparator more than runs.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Test {
     Plain(TextTest),
     /// A regular expression that matches anywhere.
@@ -159,9 +170,7 @@ fn attribute(key: &str) -> Result<Subject> {
         "client_request_id" => Subject::Text("trace_info.client_request_id"),
         "name" => Subject::Text("trace_info.trace_name"),
         "timestamp" | "timestamp_ms" => Subject::Number("timestamp_ms", "trace_info.timestamp_ms"),
-        "execution_time" | "execution_time_ms" => {
-            Subject::Number("execution_time_ms", "trace_info.execution_time_ms")
-        }
+        "execution_time" | "execution_time_ms" => Subject::Number("execution_time_ms", "trace_info.execution_time_ms"),
         "end_time" | "end_time_ms" => Subject::Number("end_time_ms", END_TIME),
         "run_id" => Subject::RunId,
         "prompt" => Subject::Prompt,
@@ -288,10 +297,18 @@ mod tests {
     #[test]
     fn order_by_names_each_key_once() {
         let sql = query("", &["timestamp", "tags.k DESC"]).unwrap().sql;
-        assert!(sql.starts_with("LEFT JOIN trace_tags AS sort_1 ON sort_1.request_id = trace_info.request_id"), "{sql}");
-        assert!(sql.ends_with("ORDER BY CASE WHEN trace_info.timestamp_ms IS NULL THEN 1 ELSE 0 END, \
+        assert!(
+            sql.starts_with("LEFT JOIN trace_tags AS sort_1 ON sort_1.request_id = trace_info.request_id"),
+            "{sql}"
+        );
+        assert!(
+            sql.ends_with(
+                "ORDER BY CASE WHEN trace_info.timestamp_ms IS NULL THEN 1 ELSE 0 END, \
             trace_info.timestamp_ms ASC, CASE WHEN sort_1.value IS NULL THEN 1 ELSE 0 END, sort_1.value DESC, \
-            trace_info.request_id"), "{sql}");
+            trace_info.request_id"
+            ),
+            "{sql}"
+        );
         let error = |order_by: &[&str]| query("", order_by).unwrap_err().to_string();
         assert_eq!(
             error(&["timestamp", "timestamp_ms DESC"]),

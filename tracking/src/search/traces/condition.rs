@@ -3,11 +3,11 @@
 use db::Value;
 
 use super::{
-    ASSESSMENT_COMPARATORS, Test, number, presence,
     super::{
         compile::{invalid_comparator, number_comparator},
         parser::{Comparator, Operand},
     },
+    ASSESSMENT_COMPARATORS, Test, number, presence,
     spans::SpanTest,
     text, text_test,
 };
@@ -47,9 +47,15 @@ pub(super) enum Condition {
 #[derive(Debug)]
 pub(super) enum AssessmentTest {
     Presence(bool),
-    Number { comparator: &'static str, value: Value },
+    Number {
+        comparator: &'static str,
+        value: Value,
+    },
     /// The value is kept as JSON, so a text matches with quotes and without.
-    Equals { text: String, is_equal: bool },
+    Equals {
+        text: String,
+        is_equal: bool,
+    },
     Text(Test),
 }
 
@@ -64,7 +70,10 @@ pub(super) struct AnalyticsTest {
 enum AnalyticsKind {
     Presence(bool),
     /// Each column has its value, or none of them can: the text is nothing that we ever show.
-    Equals { is_equal: bool, is_possible: bool },
+    Equals {
+        is_equal: bool,
+        is_possible: bool,
+    },
 }
 
 impl Condition {
@@ -114,36 +123,24 @@ fn not(is_negated: bool) -> &'static str {
 
 /// A test that is met also finds traces that were linked to the run afterwards.
 fn run(test: Test, args: &mut Vec<Value>) -> String {
-    let is_met_by_links = matches!(
-        &test,
-        Test::Plain(super::TextTest::Equal(_) | super::TextTest::In(_) | super::TextTest::Like(_))
-    );
+    let is_met_by_links =
+        matches!(&test, Test::Plain(super::TextTest::Equal(_) | super::TextTest::In(_) | super::TextTest::Like(_)));
     args.push(keys::SOURCE_RUN.into());
-    let start = args.len();
-    let condition = test.sql("value", args);
+    let made_in = test.clone().sql("value", args);
     let own = format!(
-        "trace_info.request_id IN (SELECT request_id FROM trace_request_metadata WHERE \"key\" = ? AND {condition})"
+        "trace_info.request_id IN (SELECT request_id FROM trace_request_metadata WHERE \"key\" = ? AND {made_in})"
     );
     if !is_met_by_links {
         return own;
     }
-    // The same test once more, on the link's other end.
-    args.extend_from_within(start..);
-    let linked = condition.replace("value ", "destination_id ");
+    let linked = test.sql("destination_id", args);
     format!(
         "({own} OR trace_info.request_id IN (SELECT source_id FROM entity_associations WHERE source_type = 'trace' \
          AND destination_type = 'run' AND {linked}))"
     )
 }
 
-fn assessed(
-    kind: &str,
-    name: &str,
-    test: AssessmentTest,
-    marks: &str,
-    ids: &[Value],
-    args: &mut Vec<Value>,
-) -> String {
+fn assessed(kind: &str, name: &str, test: AssessmentTest, marks: &str, ids: &[Value], args: &mut Vec<Value>) -> String {
     let mut own: Vec<Value> = vec![kind.into(), name.into()];
     let (test, is_present) = match test {
         AssessmentTest::Presence(is_present) => (String::new(), is_present),
@@ -172,7 +169,8 @@ fn assessed(
 
 impl AnalyticsTest {
     fn sql(self, args: &mut Vec<Value>) -> String {
-        let present: Vec<String> = self.columns.iter().map(|(column, _)| format!("trace_info.{column} IS NOT NULL")).collect();
+        let present: Vec<String> =
+            self.columns.iter().map(|(column, _)| format!("trace_info.{column} IS NOT NULL")).collect();
         let present = format!("({})", present.join(" OR "));
         match self.kind {
             AnalyticsKind::Presence(true) => present,

@@ -2,7 +2,10 @@
 
 use db::Value;
 
-use super::{END_TIME, Subject, subject, super::parser::{parse_order, split_identifier}};
+use super::{
+    super::parser::{parse_order, split_identifier},
+    END_TIME, Subject, subject,
+};
 use crate::{Error, Result, trace::keys, validate::python_list};
 
 /// Order clauses as SQL, with the joins that bring their values in.

@@ -3,14 +3,18 @@
 use db::Value;
 
 use super::{
+    super::parser::{Comparator, Operand},
     TEXT_COMPARATORS, Test, TextTest,
     condition::Condition,
-    super::parser::{Comparator, Operand},
     text_test,
 };
 use crate::{Error, Result};
 
 const CONTENT_COMPARATORS: &[&str] = &["LIKE", "ILIKE"];
+
+/// An attribute without the quotes of a JSON text.
+const UNQUOTED: &str = "(CASE WHEN json_valid(attribute.raw) AND json_type(attribute.raw) = 'text' \
+                        THEN json_extract(attribute.raw, '$') ELSE attribute.raw END)";
 
 /// What is tested of a span.
 #[derive(Debug)]
@@ -34,7 +38,10 @@ pub(super) fn condition(key: &str, comparator: &Comparator, operand: &Operand<'_
         "type" => "spans.type",
         "status" => "spans.status",
         "content" => {
-            return Ok(Condition::Span(SpanTest::Column { column: "spans.content", test: checked(CONTENT_COMPARATORS)? }));
+            return Ok(Condition::Span(SpanTest::Column {
+                column: "spans.content",
+                test: checked(CONTENT_COMPARATORS)?,
+            }));
         }
         _ => {
             let attribute = key.strip_prefix("attributes.").ok_or_else(|| {
@@ -43,7 +50,10 @@ pub(super) fn condition(key: &str, comparator: &Comparator, operand: &Operand<'_
                      attributes.<attribute_name>."
                 ))
             })?;
-            return Ok(Condition::Span(SpanTest::Attribute { path: path(attribute)?, test: checked(TEXT_COMPARATORS)? }));
+            return Ok(Condition::Span(SpanTest::Attribute {
+                path: path(attribute)?,
+                test: checked(TEXT_COMPARATORS)?,
+            }));
         }
     };
     Ok(Condition::Span(SpanTest::Column { column, test: checked(TEXT_COMPARATORS)? }))
@@ -79,12 +89,8 @@ fn attribute_sql(path: &str, test: Test, args: &mut Vec<Value>) -> String {
         test => (test, false),
     };
     args.push(path.into());
-    let mut test_args = Vec::new();
-    let raw = test.sql("attribute.raw", &mut test_args);
-    let plain = raw.replace("attribute.raw", "CASE WHEN json_valid(attribute.raw) AND \
-        json_type(attribute.raw) = 'text' THEN json_extract(attribute.raw, '$') ELSE attribute.raw END");
-    args.extend(test_args.iter().cloned());
-    args.extend(test_args);
+    let raw = test.clone().sql("attribute.raw", args);
+    let plain = test.sql(UNQUOTED, args);
     let not = if is_negated { "NOT " } else { "" };
     format!(
         "EXISTS (SELECT 1 FROM (SELECT CASE WHEN json_valid(spans.content) THEN json_extract(spans.content, ?) END \
