@@ -54,7 +54,7 @@ export function ChartGrid({ metrics, runs, view, onView, legend = false }: Props
           </div>
         </section>
       ))}
-      {groups.length === 0 && <p className={styles.none}>{metrics.length === 0 ? 'These runs have no metrics.' : `No metric is called “${search}”.`}</p>}
+      {groups.length === 0 && <p className={styles.none}>{runs.length === 0 ? 'No runs to draw.' : metrics.length === 0 ? 'These runs have no metrics.' : `No metric is called “${search}”.`}</p>}
     </div>
   )
 }

@@ -15,7 +15,7 @@ type Hover = { left: number; top: number; flip: boolean; x: number; rows: { labe
 /** Lines listed at the cursor; more would hide the chart. */
 const hoverRows = 8
 
-const formatX = (kind: XKind, value: number): string => (kind === 'time' ? formatTime(value * 1000) : kind === 'relative' ? formatDuration(value * 1000) : formatNumber(value))
+const formatX = (kind: XKind, value: number): string => (kind === 'step' ? `step ${formatNumber(value)}` : kind === 'time' ? formatTime(value * 1000) : formatDuration(value * 1000))
 
 export function LineChart({ label, series, xKind = 'step', log = false, height = 180, syncKey }: Props) {
   const host = useRef<HTMLDivElement>(null)
@@ -47,7 +47,7 @@ export function LineChart({ label, series, xKind = 'step', log = false, height =
         series: [{}, ...lines.flatMap((line, index) => [...(line.faint ? [{ label: line.label, stroke: `${colors[index]}33`, width: 1, points: { show: false } }] : []), { label: line.label, stroke: colors[index], width: 1.4, spanGaps: true, points: { show: line.x.length === 1, size: 6, fill: colors[index] } }])],
         axes: [
           { ...axis, size: 24, gap: 4, ...(xKind === 'time' ? {} : { values: (_: uPlot, splits: number[]) => splits.map((it) => (xKind === 'relative' ? formatDuration(it * 1000) : formatNumber(it))) }) },
-          { ...axis, size: 50, gap: 4, values: (_, splits) => splits.map((it) => (it === null ? '' : formatNumber(it))) },
+          { ...axis, space: 24, size: (_, labels) => Math.max(28, ...(labels ?? []).map((label) => label.length * 6.6 + 12)), gap: 4, values: (_, splits) => splits.map((it) => (it === null ? '' : formatNumber(it))) },
         ],
         hooks: { setCursor: [(it) => setHover(readHover(it, latest.current.series))] },
       },

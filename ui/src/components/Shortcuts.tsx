@@ -54,8 +54,8 @@ export function Shortcuts({ open, onClose }: { open: boolean; onClose: () => voi
               {group.keys.map(([key, does]) => (
                 <div key={key}>
                   <dt>
-                    {key.split(' ').map((part) => (
-                      <kbd key={part}>{part}</kbd>
+                    {key.split(' ').map((part, index) => (
+                      <kbd key={index}>{part}</kbd>
                     ))}
                   </dt>
                   <dd>{does}</dd>

@@ -5,7 +5,7 @@ import type { DatasetInput, Run } from '../../api/types'
 import { Chip } from '../../components/Chip'
 import { Id } from '../../components/Id'
 import { Section } from '../../components/Page'
-import { formatNumber } from '../../lib/format'
+import { count } from '../../lib/format'
 import styles from './Overview.module.css'
 
 /** What the profile says, in words; profiles differ by the kind of data. */
@@ -14,7 +14,7 @@ function size(profile: string | undefined): string {
   try {
     const { num_rows: rows, num_elements: elements } = parseJson(profile) as { num_rows?: number; num_elements?: number }
     if (typeof rows !== 'number') return ''
-    return `${formatNumber(rows)} rows${typeof elements === 'number' && rows > 0 ? ` × ${formatNumber(elements / rows)} columns` : ''}`
+    return `${count(rows, 'row')}${typeof elements === 'number' && rows > 0 ? ` × ${count(Math.round(elements / rows), 'column')}` : ''}`
   } catch {
     // A profile is free text as far as the protocol goes.
     return ''

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { historiesQuery } from '../../api/metrics'
 import { isRunning } from '../../api/runs'
 import type { Metric, Run } from '../../api/types'
+import { CopyButton } from '../../components/Id'
 import { Section } from '../../components/Page'
 import { Spark } from '../../components/Spark'
 import { formatNumber } from '../../lib/format'
@@ -20,6 +21,8 @@ export function MetricsTable({ run }: { run: Run }) {
         <p className="faint">{isRunning(run) ? 'None logged yet; they appear as they are logged.' : 'This run logged no metrics.'}</p>
       </Section>
     )
+  // An evaluation logs each metric once: then a value is all there is to show.
+  const stepped = metrics.some((metric) => Number(metric.step) > 0)
   return (
     <Section
       title="Metrics"
@@ -30,23 +33,37 @@ export function MetricsTable({ run }: { run: Run }) {
       }
     >
       <table className={styles.table}>
-        <thead>
-          <tr>
-            <th>metric</th>
-            <th aria-label="over time" />
-            <th className={styles.right}>lowest</th>
-            <th className={styles.right}>highest</th>
-            <th className={styles.right}>last</th>
-            <th className={styles.right}>step</th>
-          </tr>
-        </thead>
-        <tbody>
-          {metrics.map((metric, index) => (
-            <MetricRow key={metric.key} run={run} metric={metric} line={index < sparksMax} />
-          ))}
-        </tbody>
+        {stepped && (
+          <thead>
+            <tr>
+              <th>metric</th>
+              <th aria-label="over time" />
+              <th className={styles.right}>lowest</th>
+              <th className={styles.right}>highest</th>
+              <th className={styles.right}>last</th>
+              <th className={styles.right}>step</th>
+            </tr>
+          </thead>
+        )}
+        <tbody>{metrics.map((metric, index) => (stepped ? <MetricRow key={metric.key} run={run} metric={metric} line={index < sparksMax} /> : <ValueRow key={metric.key} metric={metric} />))}</tbody>
       </table>
     </Section>
+  )
+}
+
+function ValueRow({ metric }: { metric: Metric }) {
+  return (
+    <tr>
+      <td className={`truncate ${styles.key}`} title={metric.key}>
+        {metric.key}
+      </td>
+      <td className={`num ${styles.last}`} title={String(metric.value)}>
+        {formatNumber(metric.value)}
+      </td>
+      <td className={styles.copy}>
+        <CopyButton text={String(metric.value)} label={`Copy ${metric.key}`} />
+      </td>
+    </tr>
   )
 }
 
@@ -55,7 +72,6 @@ const rank = (metric: Metric) => (metric.key.startsWith('system/') ? 1 : 0)
 
 function MetricRow({ run, metric, line }: { run: Run; metric: Metric; line: boolean }) {
   const id = run.info.run_id
-  // A metric whose only step is its first has one point: there is no line to ask for.
   const { data } = useQuery({ ...historiesQuery([id], metric.key, isRunning(run)), enabled: line })
   const values = (data?.get(id) ?? []).map((point) => point.value).filter((value) => Number.isFinite(value))
   const many = values.length > 1

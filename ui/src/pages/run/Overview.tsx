@@ -1,9 +1,9 @@
 /** The run at a glance: results and parameters left, where it came from right. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import { noteTag } from '../../api/experiments'
-import { childRunsQuery, deleteRunTag, durationOf, nameOf, runQuery, setRunTag, tagsOf } from '../../api/runs'
+import { childRunsQuery, deleteRunTag, durationOf, isRunning, nameOf, runQuery, setRunTag, tagsOf } from '../../api/runs'
 import type { Run } from '../../api/types'
 import { Button } from '../../components/Button'
 import { FormDialog } from '../../components/Dialog'
@@ -11,15 +11,21 @@ import { Details } from '../../components/Details'
 import { TextArea } from '../../components/Field'
 import { Id } from '../../components/Id'
 import { Markdown } from '../../components/Markdown'
+import { MetricChart } from '../../components/MetricChart'
 import { Section } from '../../components/Page'
 import { State } from '../../components/Status'
 import { TagEditor } from '../../components/TagEditor'
+import { colorAt } from '../../lib/color'
 import { formatDuration, formatTime } from '../../lib/format'
 import { parentOf } from '../runs/tree'
 import { Datasets } from './Datasets'
 import { MetricsTable } from './MetricsTable'
 import styles from './Overview.module.css'
 import { ParamsTable } from './ParamsTable'
+
+/** One row of small charts. */
+const curvesMax = 3
+const plainView = { x: 'step', smooth: 0, log: false } as const
 
 export function Overview({ run }: { run: Run }) {
   const client = useQueryClient()
@@ -29,6 +35,7 @@ export function Overview({ run }: { run: Run }) {
     <div className={styles.overview}>
       <div className={styles.main}>
         <Note run={run} refresh={refresh} />
+        <Curves run={run} />
         <MetricsTable run={run} />
         <ParamsTable run={run} />
         <Datasets run={run} />
@@ -42,6 +49,24 @@ export function Overview({ run }: { run: Run }) {
           <TagEditor tags={run.data?.tags?.filter((tag) => !tag.key.startsWith('mlflow.')) ?? []} onSet={(key, value) => setRunTag(id, key, value).then(refresh)} onDelete={(key) => deleteRunTag(id, key).then(refresh)} />
         </Section>
       </aside>
+    </div>
+  )
+}
+
+/** The first few curves, so that a training run shows its shape at once. */
+function Curves({ run }: { run: Run }) {
+  const drawn = useMemo(() => [{ id: run.info.run_id, name: nameOf(run), color: colorAt(0), live: isRunning(run) }], [run])
+  const keys = (run.data?.metrics ?? [])
+    .filter((metric) => Number(metric.step) > 0 && !metric.key.startsWith('system/'))
+    .map((metric) => metric.key)
+    .toSorted()
+    .slice(0, curvesMax)
+  if (keys.length < 2) return null
+  return (
+    <div className={styles.curves}>
+      {keys.map((key) => (
+        <MetricChart key={key} metric={key} name={key} runs={drawn} view={plainView} syncKey="overview" height={118} />
+      ))}
     </div>
   )
 }

@@ -37,7 +37,9 @@ export function Experiment() {
       crumbs={crumbs}
       meta={
         <>
-          <Id value={id} full label="experiment id" />
+          <span>
+            id <Id value={id} full label="experiment id" />
+          </span>
           {experiment?.lifecycle_stage === 'deleted' && <Status tone="warn">deleted</Status>}
         </>
       }

@@ -154,7 +154,7 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
           {count(runs.length, 'run')}
           {hasNextPage && ' loaded, more as you scroll'}
         </span>
-        <span className="faint">{selected.size > 0 ? `${selected.size} selected` : `charts show the first ${drawn.length}`}</span>
+        {(selected.size > 0 || drawn.length > 0) && <span className="faint">{selected.size > 0 ? `${selected.size} selected` : `charts show the first ${drawn.length}`}</span>}
         {selected.size > drawnMax && <span className="faint">charts draw the first {drawnMax}</span>}
         <span className="grow" />
         {isPlaceholderData && <span className="faint">loading…</span>}
