@@ -135,6 +135,7 @@ pub struct RunInputs {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RunOutputs {
     /// The models that it made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub model_outputs: Vec<ModelOutput>,
 }
 
@@ -163,7 +164,7 @@ pub struct Run {
     pub data: RunData,
     /// What it read.
     pub inputs: RunInputs,
-    /// What it made.
+    /// What it made; absent in the answer to its creation, as MLflow has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<RunOutputs>,
 }

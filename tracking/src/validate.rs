@@ -168,6 +168,12 @@ pub(crate) fn python_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> Strin
     format!("[{}]", shown.join(", "))
 }
 
+/// Texts as Python's `repr` writes a set of them.
+pub(crate) fn python_set<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    let list = python_list(texts);
+    format!("{{{}}}", &list[1..list.len() - 1])
+}
+
 /// What a path means after `.`, `..` and doubled slashes are resolved.
 fn normal_path(path: &str) -> String {
     if path.is_empty() {

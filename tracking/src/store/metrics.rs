@@ -126,7 +126,7 @@ pub(super) fn check(metric: &Metric, path: &str) -> Result<()> {
     check_name(&format!("{path}name"), &metric.key)?;
     if metric.timestamp < 0 {
         return Err(Error::invalid(format!(
-            "Invalid value {} for parameter '{path}timestamp' supplied: metric '{}' (value={}). Timestamp must be a \
+            "Invalid value {} for parameter '{path}timestamp' supplied: metric '{}' (value={:?}). Timestamp must be a \
              nonnegative long (64-bit integer) ",
             metric.timestamp, metric.key, metric.value
         )));

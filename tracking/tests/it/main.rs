@@ -1,1 +1,6 @@
-//! Tests of this crate through its public surface.
+//! The tracking API driven over HTTP, each test on a database of its own.
+
+mod experiments;
+mod runs;
+mod search;
+mod server;

@@ -7,7 +7,7 @@ use crate::{
     dataset::{Dataset, DatasetInput},
     experiment::Tag,
     metric::Metric,
-    run::{ModelInput, ModelOutput, Param, Run, RunData, RunInfo, RunInputs},
+    run::{ModelInput, ModelOutput, Param, Run, RunData, RunInfo, RunInputs, RunOutputs},
     store::in_list,
 };
 
@@ -98,7 +98,7 @@ impl Store {
 }
 
 fn bare(info: RunInfo) -> Run {
-    Run { info, data: RunData::default(), inputs: RunInputs::default(), outputs: None }
+    Run { info, data: RunData::default(), inputs: RunInputs::default(), outputs: Some(RunOutputs::default()) }
 }
 
 fn add_data(
