@@ -1,5 +1,5 @@
 //! Serves the tracking API alone, for trying it out with MLflow's client:
-//! `cargo run -p tracking --example serve -- sqlite:///tracking.db 127.0.0.1:5000 ./mlartifacts`.
+//! `cargo run -p tracking --example tracking_server -- sqlite:///tracking.db 127.0.0.1:5000 ./mlartifacts`.
 
 use std::error::Error;
 
