@@ -17,6 +17,7 @@ use crate::metering::{Meter, Recorder, Subject};
 use crate::model::EndpointModel;
 use crate::provider::{self, Builder, Clients, Frame, Frames, Locals, OpenLocal, Provider, Reply};
 use crate::request::Request;
+use crate::secrets::Secret;
 use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, routing};
 
 /// What a gateway needs from the program around it.
@@ -50,6 +51,8 @@ pub(crate) enum Served {
 pub(crate) struct Endpoint {
     pub(crate) info: EndpointInfo,
     provider: Arc<dyn Provider>,
+    /// The key, so that it can be kept out of messages.
+    secret: Option<Secret>,
     limiter: Option<Limiter>,
 }
 
@@ -58,6 +61,13 @@ pub(crate) struct Route {
     weights: Vec<u32>,
     destinations: Vec<Arc<Endpoint>>,
     limiter: Option<Limiter>,
+}
+
+impl Endpoint {
+    /// The error in an answer that came as if all were well.
+    fn error_in(&self, body: &[u8]) -> Error {
+        provider::error_in_answer(&self.info.provider, body, self.secret.as_ref())
+    }
 }
 
 impl Served {
@@ -111,7 +121,8 @@ impl Gateway {
                 model: endpoint.model,
                 limit: endpoint.limit,
             };
-            let built = Arc::new(Endpoint { info, provider, limiter });
+            let secret = endpoint.settings.secret("api_key").cloned();
+            let built = Arc::new(Endpoint { info, provider, secret, limiter });
             served.insert(endpoint.name, Served::Endpoint(Arc::clone(&built)));
             endpoints.push(built);
         }
@@ -177,9 +188,9 @@ impl Gateway {
         let subject = Subject { endpoint: name.clone(), route, provider: provider.clone(), model: model.clone() };
         let meter = Meter::start(Arc::clone(&self.0.recorder), id, subject, &request);
         let body = match endpoint.provider.call(&request).await {
-            Ok(Reply::Whole(body)) => whole(body, meter, provider)?,
+            Ok(Reply::Whole(body)) => whole(body, meter, endpoint)?,
             Ok(Reply::Stream(frames)) => {
-                AnswerBody::Stream(Box::new(Chunks::open(frames, meter, request.include_usage, provider).await?))
+                AnswerBody::Stream(Box::new(Chunks::open(frames, meter, request.include_usage, endpoint).await?))
             }
             Err(error) => {
                 meter.fail(&error);
@@ -195,13 +206,13 @@ fn check(limiter: Option<&Limiter>) -> Result<(), Error> {
 }
 
 /// Looks at a whole answer: it must be an object, and no error in disguise.
-fn whole(body: Bytes, meter: Meter, provider: &str) -> Result<AnswerBody, Error> {
+fn whole(body: Bytes, meter: Meter, endpoint: &Endpoint) -> Result<AnswerBody, Error> {
     let facts: WholeFacts<'_> = match serde_json::from_slice(&body) {
         Ok(facts) => facts,
-        Err(error) => return Err(failed(meter, garbage(provider, "answered with", &error))),
+        Err(error) => return Err(failed(meter, garbage(endpoint, "answered with", &error))),
     };
     if facts.error().is_some() {
-        return Err(failed(meter, provider::error_in_answer(provider, &body)));
+        return Err(failed(meter, endpoint.error_in(&body)));
     }
     meter.whole(&body, &facts);
     Ok(AnswerBody::Whole(body))
@@ -212,10 +223,10 @@ fn failed(meter: Meter, error: Error) -> Error {
     error
 }
 
-fn garbage(provider: &str, how: &str, error: &serde_json::Error) -> Error {
+fn garbage(endpoint: &Endpoint, how: &str, error: &serde_json::Error) -> Error {
     Error::Upstream {
         status: 502,
-        message: format!("provider `{provider}` {how} something that is no JSON object: {error}"),
+        message: format!("provider `{}` {how} something that is no JSON object: {error}", endpoint.info.provider),
         body: None,
     }
 }
@@ -227,13 +238,14 @@ pub(crate) struct Chunks {
     meter: Option<Meter>,
     first: Option<String>,
     include_usage: bool,
-    provider: String,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Chunks {
     /// Waits for the first chunk, so that an error in its place is still an answer of its own.
-    async fn open(frames: Frames, meter: Meter, include_usage: bool, provider: &str) -> Result<Self, Error> {
-        let mut chunks = Self { frames, meter: Some(meter), first: None, include_usage, provider: provider.to_owned() };
+    async fn open(frames: Frames, meter: Meter, include_usage: bool, endpoint: &Arc<Endpoint>) -> Result<Self, Error> {
+        let mut chunks =
+            Self { frames, meter: Some(meter), first: None, include_usage, endpoint: Arc::clone(endpoint) };
         chunks.first = chunks.next().await?;
         Ok(chunks)
     }
@@ -251,7 +263,7 @@ impl Chunks {
                 Some(Ok(Frame::Done)) => return Ok(self.done()),
                 None if meter.is_finished() => return Ok(self.done()),
                 None => {
-                    let message = format!("provider `{}` cut its stream short", self.provider);
+                    let message = format!("provider `{}` cut its stream short", self.endpoint.info.provider);
                     return Err(self.fail(Error::Unavailable(message)));
                 }
             };
@@ -260,12 +272,12 @@ impl Chunks {
                 // An object in an unknown shape may mean something to the caller.
                 Err(_) if serde_json::from_str::<Fields<'_>>(&chunk).is_ok() => return Ok(Some(chunk)),
                 Err(error) => {
-                    let error = garbage(&self.provider, "streamed", &error);
+                    let error = garbage(&self.endpoint, "streamed", &error);
                     return Err(self.fail(error));
                 }
             };
             if facts.error().is_some() {
-                let error = provider::error_in_answer(&self.provider, chunk.as_bytes());
+                let error = self.endpoint.error_in(chunk.as_bytes());
                 return Err(self.fail(error));
             }
             meter.chunk(&facts);

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use crate::config::{EndpointConfig, Setting};
 use crate::request::Request;
+use crate::secrets::Secret;
 
 pub(crate) use local::Locals;
 pub use local::{LocalConfig, OpenLocal};
@@ -128,9 +129,9 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
 }
 
 /// The error in an answer that came as if all were well.
-pub(crate) fn error_in_answer(provider: &str, body: &[u8]) -> llm::Error {
+pub(crate) fn error_in_answer(provider: &str, body: &[u8], secret: Option<&Secret>) -> llm::Error {
     let who = format!("provider `{provider}`");
-    upstream::in_ok_answer(&who, body, None)
+    upstream::in_ok_answer(&who, body, secret)
         .unwrap_or_else(|| upstream::bad_gateway(format!("{who} answered with an error in an unknown shape")))
 }
 

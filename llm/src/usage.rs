@@ -27,7 +27,7 @@ impl Usage {
         Self {
             prompt_tokens: prompt,
             completion_tokens: Some(completion),
-            total_tokens: prompt + completion,
+            total_tokens: prompt.saturating_add(completion),
             rest: Rest::new(),
         }
     }

@@ -183,6 +183,15 @@ fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     }
 }
 
+/// As [`expand`], for values that may be secret.
+fn unseen(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
+    let text = place.secret_text()?;
+    match text.strip_prefix('$') {
+        Some(name) => variable(name, place, world),
+        None => Ok(text.trim().to_owned()),
+    }
+}
+
 fn variable(name: &str, place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let name = name.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or(name);
     (world.env)(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).ok_or_else(|| {
@@ -213,7 +222,7 @@ fn headers(place: &Place<'_>, world: &World<'_>) -> Result<HeaderMap, ConfigErro
     for (key, place) in place.table()?.drain() {
         let name = HeaderName::try_from(key)
             .map_err(|_| place.error(format!("`{key}` is no name of an HTTP header; use letters, digits and `-`")))?;
-        let mut value = HeaderValue::try_from(expand(&place, world)?)
+        let mut value = HeaderValue::try_from(unseen(&place, world)?)
             .map_err(|_| place.error("is no value of an HTTP header; leave out line breaks and control characters"))?;
         value.set_sensitive(true);
         headers.append(name, value);

@@ -78,11 +78,11 @@ impl Assembly {
             choice.finish_reason = Some(reason.0.clone().into_owned());
         }
         let mut room = Room { left: &mut self.bytes_left, is_full: &mut self.is_truncated };
+        let Some(delta) = &facts.delta else {
+            // Some servers of chats repeat the delta's content here, so that it counts only without one.
+            return facts.text.as_ref().is_some_and(|it| room.append(&mut choice.text, &it.0));
+        };
         let mut says_something = false;
-        if let Some(text) = &facts.text {
-            says_something |= room.append(&mut choice.text, &text.0);
-        }
-        let Some(delta) = &facts.delta else { return says_something };
         if let Some(text) = delta.content_text() {
             says_something |= room.append(&mut choice.text, &text);
         }

@@ -40,7 +40,16 @@ pub(crate) struct ChunkFacts<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    x_groq: Option<GroqFacts<'a>>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+}
+
+/// Where Groq puts the counts that nobody asked for.
+#[derive(Deserialize)]
+struct GroqFacts<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +99,7 @@ pub(super) struct FunctionFacts<'a> {
 
 impl<'a> ChunkFacts<'a> {
     pub(crate) fn usage(&self) -> Option<Usage> {
-        usage(self.usage)
+        usage(self.usage.or_else(|| self.x_groq.as_ref()?.usage))
     }
 
     pub(crate) fn error(&self) -> Option<&'a str> {

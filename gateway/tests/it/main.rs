@@ -1,5 +1,6 @@
 //! The gateway over real sockets: a caller in front of it, a scripted provider behind it.
 
+mod anthropic;
 mod cancel;
 mod config;
 mod errors;

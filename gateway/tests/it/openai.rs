@@ -156,3 +156,24 @@ routes:
     assert!(count("A") > 0 && count("B") > 0);
     assert_eq!((count("C"), count("A") + count("B")), (0, 60));
 }
+
+#[tokio::test]
+async fn azure_has_addresses_and_a_header_of_its_own() {
+    let provider = Provider::start().await;
+    let yaml = "
+endpoints:
+  - name: chat
+    endpoint_type: llm/v1/chat
+    model:
+      provider: azure
+      name: gpt-test
+      config: {openai_api_key: $KEY, openai_api_base: BASE, openai_api_version: 2030-01, openai_deployment_name: my dep}
+";
+    let gateway = TestGateway::start(yaml, &provider).await;
+    provider.will(Reply::json(200, r#"{"choices":[]}"#));
+    assert_eq!(gateway.ask("/v1/chat/completions", &hello(Some("chat"))).await.0, 200);
+    let seen = &provider.seen()[0];
+    assert_eq!(seen.path, "/v1/openai/deployments/my%20dep/chat/completions?api-version=2030-01");
+    assert_eq!(seen.headers["api-key"], "sk-secret");
+    assert!(!seen.headers.contains_key("authorization"));
+}

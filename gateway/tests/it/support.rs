@@ -153,6 +153,8 @@ impl TestGateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let app = gateway::router(gateway.clone());
+        // Whichever test comes first installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { gateway, base, calls, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }

@@ -95,8 +95,9 @@ pub(super) fn finish(reason: Option<&Value>, sequence: Option<&Value>) -> (Optio
 pub(super) fn usage(counts: &Map<String, Value>) -> Usage {
     let count = |key: &str| counts.get(key).and_then(Value::as_u64).unwrap_or_default();
     let (read, written) = (count("cache_read_input_tokens"), count("cache_creation_input_tokens"));
-    let mut usage = Usage::of(count("input_tokens") + read + written, count("output_tokens"));
-    if read + written > 0 {
+    let mut usage =
+        Usage::of(count("input_tokens").saturating_add(read).saturating_add(written), count("output_tokens"));
+    if read > 0 || written > 0 {
         usage
             .rest
             .insert("prompt_tokens_details".to_owned(), json!({"cached_tokens": read, "cache_write_tokens": written}));
