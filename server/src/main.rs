@@ -1,1 +1,16 @@
-fn main() {}
+//! `tidegate`: LLM gateway, evaluation engine and MLflow-compatible tracking server in one binary.
+
+mod app;
+mod cli;
+mod config;
+#[cfg(feature = "local")]
+mod local;
+mod recorder;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

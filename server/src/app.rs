@@ -1,0 +1,52 @@
+//! The routes of a whole server: each part's own router, and what all of them share.
+
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use gateway::Gateway;
+use serde_json::json;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
+use tracking::Tracking;
+
+/// Tracking, the gateway where there is one, and the UI for every other address.
+pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>) -> Router {
+    let mut app = Router::new().merge(tracking::router(tracking));
+    if let Some(gateway) = gateway {
+        app = app.merge(gateway::router(gateway));
+    }
+    shared(app.fallback(ui::serve))
+}
+
+/// The gateway, and `/health` for who watches it.
+pub(crate) fn gateway_alone(gateway: Gateway) -> Router {
+    shared(gateway::router(gateway).route("/health", get(|| async { "OK" })).fallback(nothing_here))
+}
+
+/// What every route has: a span, a net under panics, and no guessing of content types.
+fn shared(app: Router) -> Router {
+    app.layer(CatchPanicLayer::custom(|_| broken()))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(TraceLayer::new_for_http())
+}
+
+async fn nothing_here(request: Request) -> Response {
+    let words =
+        format!("nothing is served at {}; see GET /api/2.0/endpoints/ and GET /v1/models", request.uri().path());
+    (StatusCode::NOT_FOUND, Json(json!({"error": {"message": words, "type": "invalid_request_error"}}))).into_response()
+}
+
+/// A bug of ours: the details are in the log, next to the panic's own message.
+fn broken() -> Response {
+    let body = json!({
+        "error_code": "INTERNAL_ERROR",
+        "message": "Tidegate made a mistake while answering this request; its log tells more.",
+    });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}

@@ -1,0 +1,24 @@
+//! `tidegate gateway`: the gateway alone, without a database.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use crate::{config::Listen, serve};
+
+/// Serve the gateway alone: no database, no records, no UI.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Gateway configuration (YAML, as MLflow's deployments server has it).
+    #[arg(long, visible_alias = "config-path", value_name = "FILE", env = "MLFLOW_GATEWAY_CONFIG")]
+    config: PathBuf,
+    /// Address to listen on.
+    #[arg(long, env = "MLFLOW_HOST", default_value = "127.0.0.1")]
+    host: String,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, env = "MLFLOW_PORT", default_value_t = 5000)]
+    port: u16,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let listen = Listen { host: args.host, port: args.port };
+    serve::blocking(serve::gateway_alone(args.config, listen))
+}

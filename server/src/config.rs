@@ -1,0 +1,153 @@
+//! The server's configuration file, and what overrides it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use serde::Deserialize;
+
+/// A configuration file larger than this is no configuration file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What `tidegate server` needs to know. Each key of the file has the name of its field.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServerConfig {
+    /// Address to listen on.
+    pub(crate) host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub(crate) port: u16,
+    /// The database, as MLflow writes addresses.
+    pub(crate) backend_store_uri: String,
+    /// Where clients write the artifacts of new experiments; through this server where absent.
+    pub(crate) default_artifact_root: Option<String>,
+    /// Folder in which this server keeps artifacts.
+    pub(crate) artifacts_destination: String,
+    /// The gateway's configuration, relative to this file; no gateway where absent.
+    pub(crate) gateway: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let Listen { host, port } = Listen::default();
+        Self {
+            host,
+            port,
+            backend_store_uri: "sqlite:///mlflow.db".to_owned(),
+            default_artifact_root: None,
+            artifacts_destination: "./mlartifacts".to_owned(),
+            gateway: None,
+        }
+    }
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listen {
+    /// Address or host name.
+    pub(crate) host: String,
+    /// Port; 0 takes a free one.
+    pub(crate) port: u16,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { host: "127.0.0.1".to_owned(), port: 5000 }
+    }
+}
+
+/// What flags and environment variables said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) backend_store_uri: Option<String>,
+    pub(crate) default_artifact_root: Option<String>,
+    pub(crate) artifacts_destination: Option<String>,
+    pub(crate) gateway: Option<PathBuf>,
+    pub(crate) no_gateway: bool,
+}
+
+impl ServerConfig {
+    /// Reads a file, or gives the defaults where none is named.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else { return Ok(Self::default()) };
+        let text = read(file)?;
+        let mut config = Self::parse(&text).map_err(|words| anyhow!("{}{words}", file.display()))?;
+        config.gateway = config.gateway.map(|it| file.parent().unwrap_or(Path::new("")).join(it));
+        Ok(config)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| {
+            let line = error.location().map(|it| format!(":{}:{}", it.line(), it.column())).unwrap_or_default();
+            let words = error.without_snippet().to_string();
+            let hint = nearest_key(&words).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
+            format!("{line}: {words}{hint}")
+        })
+    }
+
+    /// A flag or variable beats the file.
+    pub(crate) fn with(self, over: Overrides) -> Self {
+        Self {
+            host: over.host.unwrap_or(self.host),
+            port: over.port.unwrap_or(self.port),
+            backend_store_uri: over.backend_store_uri.unwrap_or(self.backend_store_uri),
+            default_artifact_root: over.default_artifact_root.or(self.default_artifact_root),
+            artifacts_destination: over.artifacts_destination.unwrap_or(self.artifacts_destination),
+            gateway: if over.no_gateway { None } else { over.gateway.or(self.gateway) },
+        }
+    }
+
+    /// Where to listen.
+    pub(crate) fn listen(&self) -> Listen {
+        Listen { host: self.host.clone(), port: self.port }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let shown = file.display();
+    let size = std::fs::metadata(file).with_context(|| format!("cannot read the configuration {shown}"))?.len();
+    if size > FILE_BYTES_MAX {
+        bail!("the configuration {shown} has {size} bytes; {FILE_BYTES_MAX} at most are read. Is it the right file?");
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {shown}"))
+}
+
+/// The known key nearest to the unknown one, from serde's words: "unknown field `prot`, expected one of `host`, …".
+fn nearest_key(words: &str) -> Option<&str> {
+    let rest = words.split_once("unknown field")?.1;
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    names.map(|it| (strsim::damerau_levenshtein(unknown, it), it)).min().filter(|(edits, _)| *edits <= 3).map(|it| it.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let file = ServerConfig::parse("port: 5001\nhost: 0.0.0.0\ngateway: g.yaml").unwrap();
+        let over = Overrides { port: Some(0), no_gateway: true, ..Overrides::default() };
+        let expect = ServerConfig { host: "0.0.0.0".to_owned(), port: 0, ..ServerConfig::default() };
+        assert_eq!(file.with(over), expect);
+    }
+
+    #[test]
+    fn mistakes_name_line_key_and_value() {
+        let check = |text: &str, expect: &[&str]| {
+            let words = ServerConfig::parse(text).unwrap_err();
+            for it in expect {
+                assert!(words.contains(it), "{text:?}: {words}");
+            }
+        };
+        check("host: x\nprot: 5000", &[":2:1", "`prot`", "did you mean `port`?"]);
+        check("port: many", &[":1:7", "many"]);
+        check("port: 70000", &[":1:7", "70000"]);
+        check("port: [", &[":1:"]);
+        assert_eq!(ServerConfig::parse("# nothing\n").unwrap(), ServerConfig::default());
+    }
+}

@@ -1,0 +1,138 @@
+//! Every gateway call becomes a trace: calls come through a bounded channel, go to the store in batches.
+//!
+//! A call never waits for the database. When the database cannot keep up the channel fills and the gateway counts what
+//! it had to drop; when the database fails, batches are tried again and then counted as lost.
+
+mod trace;
+
+use std::{collections::HashMap, time::Duration};
+
+use gateway::Call;
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracking::{
+    Store, Tracking,
+    experiment::{ExperimentId, NewExperiment, Tag},
+};
+
+/// Calls that may wait for the database: some seconds of traffic. A call's record is bounded by the gateway.
+const WAITING_MAX: usize = 1024;
+
+/// Calls that go to the database at once.
+const BATCH_MAX: usize = 256;
+
+/// Tries before a batch is given up, and the pause between them.
+const TRIES_MAX: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The task that turns calls into traces.
+pub(crate) struct Recorder {
+    calls: mpsc::Sender<Call>,
+    finishing: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Starts recording into the store.
+    pub(crate) fn start(tracking: &Tracking) -> Self {
+        let (calls, receiver) = mpsc::channel(WAITING_MAX);
+        let finishing = CancellationToken::new();
+        let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), lost: 0 };
+        let task = tokio::spawn(writer.run(receiver, finishing.clone()));
+        Self { calls, finishing, task }
+    }
+
+    /// Where the gateway puts its calls.
+    pub(crate) fn calls(&self) -> mpsc::Sender<Call> {
+        self.calls.clone()
+    }
+
+    /// Records what still waits, then ends.
+    pub(crate) async fn finish(self) {
+        self.finishing.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the recorder of calls broke");
+        }
+    }
+}
+
+struct Writer {
+    store: Store,
+    /// The experiment of each endpoint that has been called.
+    experiments: HashMap<String, ExperimentId>,
+    lost: u64,
+}
+
+impl Writer {
+    async fn run(mut self, mut calls: mpsc::Receiver<Call>, finishing: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            tokio::select! {
+                received = calls.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
+                () = finishing.cancelled() => break,
+            }
+            self.record(std::mem::take(&mut batch)).await;
+        }
+        calls.close();
+        while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            self.record(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn record(&mut self, calls: Vec<Call>) {
+        for tried in 1..=TRIES_MAX {
+            match self.try_record(&calls).await {
+                Ok(()) => return,
+                Err(error) if tried < TRIES_MAX => {
+                    tracing::warn!(%error, calls = calls.len(), "recording calls failed; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    self.lost += calls.len() as u64;
+                    let error = anyhow::Error::new(error);
+                    tracing::error!("recording {} calls failed ({} lost so far): {error:#}", calls.len(), self.lost);
+                }
+            }
+        }
+    }
+
+    async fn try_record(&mut self, calls: &[Call]) -> tracking::Result<()> {
+        let mut traces = Vec::with_capacity(calls.len());
+        for call in calls {
+            let experiment = self.experiment(&call.endpoint).await?;
+            traces.push(trace::of(call, experiment));
+        }
+        self.store.record_traces(traces).await
+    }
+
+    /// The experiment `gateway/<endpoint>`, made as MLflow's own gateway makes it where there is none yet.
+    async fn experiment(&mut self, endpoint: &str) -> tracking::Result<ExperimentId> {
+        if let Some(id) = self.experiments.get(endpoint) {
+            return Ok(*id);
+        }
+        let name = format!("gateway/{endpoint}");
+        let id = match self.store.experiment_by_name(&name).await? {
+            Some(experiment) => experiment.experiment_id,
+            None => self.create_experiment(name, endpoint).await?,
+        };
+        self.experiments.insert(endpoint.to_owned(), id);
+        Ok(id)
+    }
+
+    async fn create_experiment(&self, name: String, endpoint: &str) -> tracking::Result<ExperimentId> {
+        let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        let tags = vec![
+            tag("mlflow.experiment.sourceType", "GATEWAY"),
+            tag("mlflow.experiment.sourceId", endpoint),
+            tag("mlflow.experiment.isGateway", "true"),
+        ];
+        match self.store.create_experiment(NewExperiment { name: name.clone(), artifact_location: None, tags }).await {
+            // Another replica was faster.
+            Err(tracking::Error::AlreadyExists(words)) => match self.store.experiment_by_name(&name).await? {
+                Some(experiment) => Ok(experiment.experiment_id),
+                None => Err(tracking::Error::AlreadyExists(words)),
+            },
+            outcome => outcome,
+        }
+    }
+}

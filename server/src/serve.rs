@@ -1,0 +1,136 @@
+//! From a configuration to a server that listens, and back down again without losing anything.
+
+use std::{future::Future, path::Path, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, anyhow};
+use axum::{Router, serve::ListenerExt};
+use gateway::{Gateway, Parts};
+use tokio::{net::TcpListener, sync::oneshot};
+use tracking::{ArtifactOptions, Tracking};
+
+use crate::{
+    app,
+    config::{Listen, ServerConfig},
+    recorder::Recorder,
+};
+
+/// How long running requests may take to finish once the server is told to stop.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs a server to its end on a runtime of its own.
+pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(server)?;
+    // Work that outlived its request (a generation nobody reads) must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tracking, gateway and UI on one port.
+pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
+    // The cheap checks come first, so that a mistake leaves no file behind.
+    let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
+    let listener = bind(&config.listen()).await?;
+    let db = db::Db::open(&config.backend_store_uri).await?;
+    let tracking = Tracking::open(db, artifact_options(&config)).await?;
+    let recorder = Recorder::start(&tracking);
+    let gateway = match gateway_config {
+        Some(it) => Some(start_gateway(it, Parts { open_local: open_local(), calls: Some(recorder.calls()) }).await?),
+        None => None,
+    };
+    serve(listener, app::everything(tracking, gateway)).await?;
+    recorder.finish().await;
+    Ok(())
+}
+
+/// The gateway without a database.
+pub(crate) async fn gateway_alone(config: PathBuf, listen: Listen) -> anyhow::Result<()> {
+    let config = load_gateway_config(&config)?;
+    let listener = bind(&listen).await?;
+    let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
+    serve(listener, app::gateway_alone(gateway)).await
+}
+
+fn load_gateway_config(file: &Path) -> anyhow::Result<gateway::Config> {
+    Ok(gateway::Config::load(file)?)
+}
+
+/// Loading a local model computes for a while, so it leaves the runtime's threads alone.
+async fn start_gateway(config: gateway::Config, parts: Parts) -> anyhow::Result<Gateway> {
+    let started = tokio::task::spawn_blocking(|| Gateway::start(config, parts)).await;
+    Ok(started.map_err(|error| anyhow!("starting the gateway failed: {error}"))??)
+}
+
+/// What opens local models, in a binary that was built with them.
+fn open_local() -> Option<gateway::OpenLocal> {
+    #[cfg(feature = "local")]
+    let opener = Some(crate::local::opener());
+    #[cfg(not(feature = "local"))]
+    let opener = None;
+    opener
+}
+
+fn artifact_options(config: &ServerConfig) -> ArtifactOptions {
+    ArtifactOptions::resolve(config.default_artifact_root.clone(), Some(config.artifacts_destination.clone()), true)
+}
+
+async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
+    let Listen { host, port } = listen;
+    TcpListener::bind((host.as_str(), *port)).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow!("port {port} on {host} is in use by another program; stop it, or choose another with --port (0 takes a free one)")
+        }
+        _ => anyhow!("cannot listen on {host}:{port}: {error}"),
+    })
+}
+
+/// Serves until the process is told to stop, then lets running requests finish.
+async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the listener has no address")?;
+    // The one line that tells people and scripts that the server is ready; not a log line, so no filter hides it.
+    eprintln!("tidegate listening on http://{address}");
+    let listener = listener.tap_io(|stream| {
+        // A streamed token is a small packet that must not wait for the next.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+        }
+    });
+    let (stopping, stopped) = oneshot::channel();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        told_to_stop().await;
+        tracing::info!("stopping: letting running requests finish");
+        let _ = stopping.send(());
+    });
+    let patience = async {
+        if stopped.await.is_ok() {
+            tokio::select! {
+                () = tokio::time::sleep(FINISH_TIMEOUT) => {}
+                () = told_to_stop() => {}
+            }
+            tracing::warn!("stopping without waiting any longer");
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        outcome = server => outcome.context("serving failed"),
+        () = patience => Ok(()),
+    }
+}
+
+/// Resolves at the first SIGINT or SIGTERM after it is first polled.
+async fn told_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::warn!(%error, "cannot listen for SIGTERM");
+            let _ = interrupt.await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate.recv() => {}
+    }
+}
