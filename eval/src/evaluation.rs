@@ -1,0 +1,310 @@
+//! One evaluation from start to end: prepare, ask, score, decide, record.
+
+mod prepare;
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use crate::dataset::Dataset;
+use crate::gate::{self, Decision, Gate, Inconclusive, Level, Verdict};
+use crate::report::{self, Outcome, Progress};
+use crate::runner::{self, Outcome as Cell, Runner};
+use crate::score::{Answers, Difference, Labels, Material, Scored, Scorer, difference, frame};
+use crate::suite::{Suite, Task};
+use crate::target::{self, Kind, Resolver};
+use crate::{Destination, Error, Result};
+use prepare::Prepared;
+
+/// What an evaluation needs from its surroundings.
+pub struct Setup<F> {
+    /// Gives the models behind `endpoint:` targets.
+    pub resolver: Resolver,
+    /// Where results are recorded.
+    pub destination: Destination,
+    /// How progress is shown.
+    pub progress: Progress,
+    /// Ready when the run shall stop, for example at Ctrl-C.
+    pub stop: F,
+    /// Where answers are kept; the user's cache folder when absent.
+    pub cache_folder: Option<PathBuf>,
+}
+
+/// What a suite would do: rows, variants and calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Rows that are used.
+    pub rows: usize,
+    /// The names of the variants.
+    pub variants: Vec<String>,
+    /// Calls to models.
+    pub calls: usize,
+    /// The task, decided.
+    pub task: Task,
+    /// The metrics, `default` expanded.
+    pub metrics: Vec<String>,
+}
+
+/// Reads the rows and checks everything without asking or recording anything: what `--dry-run` shows.
+pub fn plan(suite: &Suite) -> Result<Plan> {
+    let prepared = Prepared::new(suite)?;
+    let asked = prepared.variants.iter().filter(|it| suite.targets[it.target].is_asked()).count();
+    let rows = prepared.dataset.rows.len();
+    Ok(Plan {
+        rows,
+        variants: prepared.variants.iter().map(|it| it.name.clone()).collect(),
+        calls: asked * rows,
+        task: prepared.task,
+        metrics: prepared.metrics.iter().map(|it| it.name.clone()).collect(),
+    })
+}
+
+/// Runs a suite. `Err` means that nothing was recorded; see [`Error::exit_code`].
+pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Result<Outcome> {
+    let prepared = Prepared::new(suite)?;
+    let models = prepared
+        .variants
+        .iter()
+        .map(|variant| match &suite.targets[variant.target].kind {
+            Kind::Asked { model, .. } => model.open(&setup.resolver).map(Some),
+            Kind::Predictions { .. } => Ok(None),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    setup.destination.check(&suite.output.experiment).await?;
+    let start_ms = now_ms();
+    let asks = models.iter().any(Option::is_some);
+    let (mut cells, mut stopped, mut reused, mut journal_path) = (Vec::new(), None, 0, None);
+    if asks {
+        let journal = runner::open_journal(suite, &prepared.dataset, setup.cache_folder).await?;
+        journal_path = journal.path();
+        let runner = Runner {
+            suite,
+            dataset: &prepared.dataset,
+            variants: &prepared.variants,
+            models: &models,
+            progress: &setup.progress,
+        };
+        let ran = runner.run(journal, setup.stop).await?;
+        (cells, stopped, reused) = (ran.cells, ran.stopped, ran.reused);
+    }
+    let (scored, gates, differences) = score(suite, &prepared, cells)?;
+    let evaluation = Evaluation {
+        suite,
+        dataset: &prepared.dataset,
+        task: prepared.task,
+        scored,
+        gates,
+        differences,
+        stopped,
+        reused,
+        start_ms,
+        end_ms: now_ms(),
+    };
+    finish(&evaluation, &setup.destination, journal_path).await
+}
+
+async fn finish(evaluation: &Evaluation<'_>, destination: &Destination, journal: Option<PathBuf>) -> Result<Outcome> {
+    evaluation.write_jsonl()?;
+    let recorded = destination.record(evaluation).await;
+    let (recorded, record_error) = match recorded {
+        Ok(recorded) => (recorded, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    // An answer is forgotten only when the whole run is safe elsewhere.
+    if evaluation.stopped.is_none() && record_error.is_none() && journal.is_some() {
+        runner::forget(journal.as_deref()).await;
+    }
+    let exit_code = if record_error.is_some() { 4 } else { evaluation.exit_code() };
+    let mut json = report::json(evaluation);
+    json["exit_code"] = exit_code.into();
+    json["run_id"] = recorded.as_ref().map(|it| it.run_id.as_str()).into();
+    json["experiment_id"] = recorded.as_ref().map(|it| it.experiment_id.as_str()).into();
+    json["record_error"] = record_error.as_deref().into();
+    let mut table = report::table(evaluation, recorded.as_ref());
+    if let Some(error) = &record_error {
+        table = format!("{table}\nNot recorded: {error}\nThe answers are kept; the same command records them.\n");
+    }
+    Ok(Outcome { exit_code, table, json, recorded, record_error })
+}
+
+/// A scored evaluation.
+pub(crate) struct Evaluation<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) task: Task,
+    pub(crate) scored: Vec<Scored>,
+    pub(crate) gates: Vec<(Gate, Vec<Decision>)>,
+    /// Differences to `compare.baseline`, where the suite names one.
+    pub(crate) differences: Vec<Compared>,
+    pub(crate) stopped: Option<String>,
+    pub(crate) reused: usize,
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+}
+
+impl Evaluation<'_> {
+    /// The exit code that gates and an early stop give.
+    pub(crate) fn exit_code(&self) -> u8 {
+        if self.stopped.is_some() {
+            return 4;
+        }
+        let decisions = || {
+            let strict = self.gates.iter().filter(|it| it.0.level == Level::Fail);
+            strict.flat_map(|(gate, decisions)| decisions.iter().map(move |it| (gate, it)))
+        };
+        if decisions().any(|it| it.1.verdict == Verdict::Fail) {
+            return 1;
+        }
+        let is_open = |it: &Decision| matches!(it.verdict, Verdict::Inconclusive { .. });
+        u8::from(decisions().any(|(gate, it)| is_open(it) && gate.inconclusive == Inconclusive::Fail)) * 2
+    }
+
+    /// The gates in one word.
+    pub(crate) fn gates_word(&self) -> &'static str {
+        match self.exit_code() {
+            _ if self.gates.is_empty() => "none",
+            0 => "pass",
+            1 => "fail",
+            2 => "inconclusive",
+            _ => "stopped",
+        }
+    }
+
+    /// The first failed cell in words.
+    pub(crate) fn first_failure(&self) -> Option<String> {
+        self.scored.iter().find_map(|scored| {
+            let Answers::Asked(cells) = &scored.answers else { return None };
+            cells.iter().enumerate().find_map(|(row, cell)| match cell {
+                Cell::Failed(message) => {
+                    Some(format!("{} at {}: {message}", scored.variant.name, self.dataset.place(row)))
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Writes `output.jsonl`: one line a cell.
+    fn write_jsonl(&self) -> Result<()> {
+        use std::io::Write as _;
+        let Some(path) = &self.suite.output.jsonl else { return Ok(()) };
+        let failed = |it: std::io::Error| Error::File(format!("output.jsonl: cannot write {}: {it}", path.display()));
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+        for scored in &self.scored {
+            for row in 0..self.dataset.rows.len() {
+                let error = match &scored.answers {
+                    Answers::Asked(cells) => match &cells[row] {
+                        Cell::Failed(message) => Some(message.as_str()),
+                        Cell::Skipped => continue,
+                        Cell::Answered(_) => None,
+                    },
+                    Answers::Predicted { .. } => None,
+                };
+                let scores: serde_json::Map<String, serde_json::Value> = scored
+                    .scores
+                    .iter()
+                    .filter_map(|it| Some((it.name.clone(), it.rows.as_ref()?[row]?.into())))
+                    .collect();
+                let line = serde_json::json!({
+                    "id": self.dataset.id(row, &self.suite.data.roles),
+                    "variant": scored.variant.name,
+                    "row": self.dataset.object(row),
+                    "output": scored.answers.text(row),
+                    "error": error,
+                    "scores": scores,
+                });
+                writeln!(file, "{line}").map_err(failed)?;
+            }
+        }
+        file.flush().map_err(failed)
+    }
+}
+
+type Gates = Vec<(Gate, Vec<Decision>)>;
+
+/// One metric of one variant against the baseline.
+#[derive(Clone, Debug)]
+pub(crate) struct Compared {
+    pub(crate) metric: String,
+    pub(crate) variant: String,
+    pub(crate) difference: Difference,
+}
+
+/// Scores every variant, decides the gates and compares with the baseline.
+fn score(suite: &Suite, prepared: &Prepared, mut cells: Vec<Vec<Cell>>) -> Result<(Vec<Scored>, Gates, Vec<Compared>)> {
+    let dataset = &prepared.dataset;
+    let mut answers = Vec::new();
+    for (position, variant) in prepared.variants.iter().enumerate() {
+        let of_suite = &suite.targets[variant.target];
+        answers.push(match &of_suite.kind {
+            Kind::Predictions { label, scores } => {
+                let predicted =
+                    target::read_predictions(&of_suite.name, label.as_deref(), scores.as_ref(), dataset, &suite.data)?;
+                Answers::Predicted { labels: predicted.labels, scores: predicted.scores }
+            }
+            Kind::Asked { .. } => Answers::Asked(std::mem::take(&mut cells[position])),
+        });
+    }
+    let labels = prepared.labels.as_ref();
+    let scorer = Scorer {
+        suite,
+        dataset,
+        metrics: &prepared.metrics,
+        expected: prepared.expected,
+        weights: prepared.weights.as_deref(),
+    };
+    let mut scored = Vec::new();
+    for (variant, answers) in prepared.variants.iter().zip(answers) {
+        let frame = prepared.frame(suite, variant, &answers, labels)?;
+        scored.push(scorer.score(variant.clone(), answers, frame));
+    }
+    let names: Vec<String> = prepared.variants.iter().map(|it| suite.targets[it.target].name.clone()).collect();
+    let target_of = |position: usize| names[position].clone();
+    let is_weighted = prepared.weights.is_some();
+    let between = |metric: &str, variant: usize, baseline: usize| {
+        let metric = prepared.metrics.iter().find(|it| it.name == metric)?;
+        difference(metric, &scored[variant], &scored[baseline], &suite.compare, is_weighted)
+    };
+    let decided = suite.gates.iter().map(|it| (it.clone(), gate::decide(it, &scored, &target_of, &between))).collect();
+    let baseline = suite.compare.baseline.as_deref().and_then(|it| gate::baseline_position(&scored, &target_of, it));
+    let mut differences = Vec::new();
+    for (position, variant) in scored.iter().enumerate() {
+        let Some(baseline) = baseline.filter(|it| *it != position) else { continue };
+        for metric in prepared.metrics.iter().filter(|it| it.direction().is_some()) {
+            if let Some(difference) = between(&metric.name, position, baseline) {
+                let (metric, variant) = (metric.name.clone(), variant.variant.name.clone());
+                differences.push(Compared { metric, variant, difference });
+            }
+        }
+    }
+    Ok((scored, decided, differences))
+}
+
+impl Prepared {
+    fn frame(
+        &self,
+        suite: &Suite,
+        variant: &crate::variant::Variant,
+        answers: &Answers,
+        labels: Option<&Labels>,
+    ) -> Result<crate::score::Frame> {
+        let Some(expected) = self.expected else { return Ok(crate::score::Frame::None) };
+        let of_suite = &suite.targets[variant.target];
+        let scores = match &of_suite.kind {
+            Kind::Predictions { scores, .. } => scores.as_ref(),
+            Kind::Asked { .. } => None,
+        };
+        let material = Material {
+            target: &of_suite.name,
+            dataset: &self.dataset,
+            expected,
+            weights: self.weights.as_deref(),
+            labels,
+            scores,
+        };
+        frame(self.task, answers, &material)
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,91 @@
+//! Statistics under the metrics: sums as numpy rounds them, percentiles, intervals, resampling.
+
+mod interval;
+mod resample;
+
+pub(crate) use interval::{mean_interval, proportion_interval};
+pub(crate) use resample::{percentile_interval, resamples};
+
+/// A count as a number of the metrics.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows stay far below 2^53")]
+pub(crate) fn count(n: usize) -> f64 {
+    n as f64
+}
+
+/// The sum in numpy's pairwise order, so that means agree with the reference to the last digit.
+pub(crate) fn sum(values: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    const BLOCK: usize = 128;
+    let n = values.len();
+    if n < LANES {
+        return values.iter().sum();
+    }
+    if n <= BLOCK {
+        let mut lanes: [f64; LANES] = values[..LANES].try_into().expect("the slice has as many values as lanes");
+        let whole = n - n % LANES;
+        for chunk in values[LANES..whole].chunks_exact(LANES) {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane += value;
+            }
+        }
+        let quarter = |lanes: &[f64]| (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+        let total = quarter(&lanes[..4]) + quarter(&lanes[4..]);
+        return values[whole..].iter().fold(total, |total, it| total + it);
+    }
+    let half = n / 2;
+    let half = half - half % LANES;
+    sum(&values[..half]) + sum(&values[half..])
+}
+
+/// The mean, weighted where weights are given; NaN for no values or no weight.
+pub(crate) fn mean(values: &[f64], weights: Option<&[f64]>) -> f64 {
+    match weights {
+        None => sum(values) / count(values.len()),
+        Some(weights) => {
+            let products: Vec<f64> = values.iter().zip(weights).map(|(value, weight)| value * weight).collect();
+            sum(&products) / sum(weights)
+        }
+    }
+}
+
+/// numpy's linear percentile, `share` from 0 to 1; NaN for no values.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    quantile_of_sorted(&sorted, share)
+}
+
+/// [`quantile`] of values that are already in order.
+pub(crate) fn quantile_of_sorted(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let position = count(last) * share.clamp(0.0, 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is inside the list")]
+    let low = (position.floor() as usize).min(last);
+    let (a, b) = (sorted[low], sorted[(low + 1).min(last)]);
+    let t = position - position.floor();
+    // numpy's lerp: from the nearer end, so that both ends are exact.
+    if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_round_like_numpy() {
+        // numpy 2: (np.arange(1, n + 1) / 10).sum().
+        for (n, expected) in
+            [(7usize, 2.8), (100, 505.000_000_000_000_06), (1000, 50_050.0), (4099, 840_294.999_999_999_9)]
+        {
+            let values: Vec<f64> = (1..=n).map(|it| count(it) / 10.0).collect();
+            assert!((sum(&values) - expected).abs() <= expected * 1e-15, "{n}: {:?}", sum(&values));
+        }
+    }
+
+    #[test]
+    fn quantiles_are_linear() {
+        assert_eq!(quantile(&[4.0, 1.0, 3.0, 2.0], 0.5).to_bits(), 2.5f64.to_bits());
+        assert!((quantile(&[1.0, 2.0, 3.0], 0.95) - 2.9).abs() < 1e-15);
+        assert!(quantile(&[], 0.5).is_nan());
+    }
+}
