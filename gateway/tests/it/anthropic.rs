@@ -19,7 +19,11 @@ endpoints:
 ";
 
 fn events(list: &[Value]) -> String {
-    list.iter().map(|it| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap())).collect()
+    let mut wire = Vec::new();
+    for event in list {
+        llm::sse::encode(event["type"].as_str(), &event.to_string(), &mut wire);
+    }
+    String::from_utf8(wire).unwrap()
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! A provider that answers as a test says, and a gateway that asks it.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -197,7 +196,7 @@ pub(crate) fn load(yaml: &str) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
     std::fs::write(&file, yaml).unwrap();
-    Config::load_with_env(&PathBuf::from(file), &|name| match name {
+    Config::load_with_env(&file, &|name| match name {
         "KEY" => Some("sk-secret".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,

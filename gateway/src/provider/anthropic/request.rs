@@ -1,11 +1,15 @@
 //! A chat as the body of a Messages call.
 
 mod content;
+mod options;
+mod tools;
 
-use llm::{Chat, Error, Message, Rest, Role, Tool};
+use llm::{Chat, Error, Message, Role};
 use serde_json::{Map, Value, json};
 
 use content::{blocks, tool_result, tool_use};
+use options::{refuse_inexpressible, translate_rest};
+use tools::{tool, tool_choice};
 
 /// The body. Fields that a chat does not know pass through, so that Anthropic's own (`thinking`, `container`…) work,
 /// and Anthropic itself refuses what neither knows.
@@ -48,119 +52,6 @@ pub(super) fn body(chat: Chat, stream: bool, output_tokens_default: u32) -> Resu
         body.entry(key).or_insert(value);
     }
     serde_json::to_vec(&body).map_err(|error| Error::Internal(format!("a request could not be written: {error}")))
-}
-
-/// What Messages cannot say must not be dropped in silence where it changes the answer.
-fn refuse_inexpressible(chat: &Chat, rest: &Rest) -> Result<(), Error> {
-    if chat.n.is_some_and(|it| it > 1) {
-        return Err(Error::invalid(
-            "n",
-            "Anthropic's models give one answer a call; leave `n` out or call several times",
-        ));
-    }
-    let is_off =
-        |value: &Value| value.is_null() || value.as_f64() == Some(0.0) || value == &json!(false) || value == &json!({});
-    for name in
-        ["logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "audio", "prediction"]
-    {
-        if rest.get(name).is_some_and(|it| !is_off(it)) {
-            return Err(Error::invalid(name, format!("Anthropic's models do not offer `{name}`; leave it out")));
-        }
-    }
-    Ok(())
-}
-
-/// The fields of `rest` that Anthropic knows by another name, and those that mean nothing to it.
-fn translate_rest(rest: &mut Rest, body: &mut Map<String, Value>) -> Result<(), Error> {
-    let user = rest.remove("safety_identifier").or_else(|| rest.remove("user"));
-    if let Some(user) = user.filter(Value::is_string) {
-        body.insert("metadata".to_owned(), json!({"user_id": user}));
-    }
-    // A chat's `metadata` is for OpenAI's dashboard; only Anthropic's own key in it is for the model's provider.
-    if let Some(user_id) = rest.remove("metadata").and_then(|it| it.get("user_id").cloned()) {
-        body.insert("metadata".to_owned(), json!({"user_id": user_id}));
-    }
-    let mut output = match rest.remove("output_config") {
-        Some(Value::Object(output)) => output,
-        _ => Map::new(),
-    };
-    match rest.remove("reasoning_effort").as_ref().and_then(Value::as_str) {
-        None => {}
-        Some("none") => {
-            body.insert("thinking".to_owned(), json!({"type": "disabled"}));
-        }
-        Some(effort) => {
-            let effort = match effort {
-                "minimal" => "low",
-                "xhigh" => "max",
-                other => other,
-            };
-            output.insert("effort".to_owned(), effort.into());
-        }
-    }
-    if let Some(format) = rest.remove("response_format") {
-        match format.get("type").and_then(Value::as_str) {
-            Some("text") => {}
-            Some("json_schema") => {
-                let mut schema = format.pointer("/json_schema/schema").cloned().ok_or_else(|| {
-                    Error::invalid(
-                        "response_format",
-                        "`response_format.json_schema.schema` is missing; send the schema",
-                    )
-                })?;
-                close_objects(&mut schema);
-                output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));
-            }
-            other => {
-                return Err(Error::invalid(
-                    "response_format",
-                    format!(
-                        "Anthropic's models do not offer the response format {}; send a `json_schema`, or ask for JSON \
-                         in the prompt",
-                        other.unwrap_or("without a type")
-                    ),
-                ));
-            }
-        }
-    }
-    if !output.is_empty() {
-        body.insert("output_config".to_owned(), output.into());
-    }
-    if rest.get("service_tier").is_some_and(|it| it != "auto" && it != "standard_only") {
-        rest.remove("service_tier");
-    }
-    for name in [
-        "stream_options",
-        "store",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "verbosity",
-        "modalities",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-        "presence_penalty",
-        "frequency_penalty",
-        "audio",
-        "prediction",
-    ] {
-        rest.remove(name);
-    }
-    Ok(())
-}
-
-/// Anthropic wants each object of an output schema to say that it takes no other keys.
-fn close_objects(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            if fields.get("type").is_some_and(|it| it == "object") {
-                fields.entry("additionalProperties").or_insert(false.into());
-            }
-            fields.values_mut().for_each(close_objects);
-        }
-        Value::Array(items) => items.iter_mut().for_each(close_objects),
-        _ => {}
-    }
 }
 
 /// The system prompt, and the turns: user and assistant in alternation, the results of tools in the user's.
@@ -239,66 +130,6 @@ fn plain_if_one_text(mut blocks: Vec<Value>) -> Value {
         return block["text"].take();
     }
     blocks.into()
-}
-
-fn tool(tool: Tool) -> Result<Value, Error> {
-    if tool.kind != "function" {
-        if tool.kind == "custom" && tool.rest.contains_key("custom") {
-            return Err(Error::invalid("tools", "Anthropic's models take no free-form `custom` tools; use a function"));
-        }
-        // One of Anthropic's own tools, written as Anthropic has it.
-        let mut own = tool.rest;
-        own.insert("type".to_owned(), tool.kind.into());
-        return Ok(own.into());
-    }
-    let function =
-        tool.rest.get("function").and_then(Value::as_object).ok_or_else(|| {
-            Error::invalid("tools", "a tool of the type `function` must have a `function` with a `name`")
-        })?;
-    let mut schema = match function.get("parameters") {
-        Some(Value::Object(schema)) => schema.clone(),
-        _ => Map::new(),
-    };
-    schema.entry("type").or_insert("object".into());
-    schema.entry("properties").or_insert(json!({}));
-    let mut out = Map::new();
-    out.insert("name".to_owned(), function.get("name").cloned().unwrap_or_default());
-    for (from, holder) in [("description", function), ("strict", function), ("cache_control", &tool.rest)] {
-        if let Some(value) = holder.get(from).filter(|it| !it.is_null()) {
-            out.insert(from.to_owned(), value.clone());
-        }
-    }
-    out.insert("input_schema".to_owned(), schema.into());
-    Ok(out.into())
-}
-
-fn tool_choice(choice: Option<Value>, is_parallel_off: bool) -> Result<Option<Value>, Error> {
-    let mut choice = match choice {
-        None | Some(Value::Null) if is_parallel_off => json!({"type": "auto"}),
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(word)) => match word.as_str() {
-            "auto" | "none" => json!({"type": word}),
-            "required" | "any" => json!({"type": "any"}),
-            _ => return Err(bad_choice(&word)),
-        },
-        Some(Value::Object(choice)) => match (choice.get("type").and_then(Value::as_str), choice.get("function")) {
-            (Some("function"), Some(function)) => json!({"type": "tool", "name": function["name"]}),
-            (Some("auto" | "none" | "any" | "tool"), _) => choice.into(),
-            _ => return Err(bad_choice(&Value::from(choice).to_string())),
-        },
-        Some(other) => return Err(bad_choice(&other.to_string())),
-    };
-    if is_parallel_off && choice["type"] != "none" {
-        choice["disable_parallel_tool_use"] = true.into();
-    }
-    Ok(Some(choice))
-}
-
-fn bad_choice(value: &str) -> Error {
-    Error::invalid(
-        "tool_choice",
-        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
-    )
 }
 
 #[cfg(test)]

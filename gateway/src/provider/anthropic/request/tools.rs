@@ -1,0 +1,64 @@
+//! The tools that a model may call, and which of them it shall.
+
+use llm::{Error, Tool};
+use serde_json::{Map, Value, json};
+
+pub(super) fn tool(tool: Tool) -> Result<Value, Error> {
+    if tool.kind != "function" {
+        if tool.kind == "custom" && tool.rest.contains_key("custom") {
+            return Err(Error::invalid("tools", "Anthropic's models take no free-form `custom` tools; use a function"));
+        }
+        // One of Anthropic's own tools, written as Anthropic has it.
+        let mut own = tool.rest;
+        own.insert("type".to_owned(), tool.kind.into());
+        return Ok(own.into());
+    }
+    let function =
+        tool.rest.get("function").and_then(Value::as_object).ok_or_else(|| {
+            Error::invalid("tools", "a tool of the type `function` must have a `function` with a `name`")
+        })?;
+    let mut schema = match function.get("parameters") {
+        Some(Value::Object(schema)) => schema.clone(),
+        _ => Map::new(),
+    };
+    schema.entry("type").or_insert("object".into());
+    schema.entry("properties").or_insert(json!({}));
+    let mut out = Map::new();
+    out.insert("name".to_owned(), function.get("name").cloned().unwrap_or_default());
+    for (from, holder) in [("description", function), ("strict", function), ("cache_control", &tool.rest)] {
+        if let Some(value) = holder.get(from).filter(|it| !it.is_null()) {
+            out.insert(from.to_owned(), value.clone());
+        }
+    }
+    out.insert("input_schema".to_owned(), schema.into());
+    Ok(out.into())
+}
+
+pub(super) fn tool_choice(choice: Option<Value>, is_parallel_off: bool) -> Result<Option<Value>, Error> {
+    let mut choice = match choice {
+        None | Some(Value::Null) if is_parallel_off => json!({"type": "auto"}),
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(word)) => match word.as_str() {
+            "auto" | "none" => json!({"type": word}),
+            "required" | "any" => json!({"type": "any"}),
+            _ => return Err(bad_choice(&word)),
+        },
+        Some(Value::Object(choice)) => match (choice.get("type").and_then(Value::as_str), choice.get("function")) {
+            (Some("function"), Some(function)) => json!({"type": "tool", "name": function["name"]}),
+            (Some("auto" | "none" | "any" | "tool"), _) => choice.into(),
+            _ => return Err(bad_choice(&Value::from(choice).to_string())),
+        },
+        Some(other) => return Err(bad_choice(&other.to_string())),
+    };
+    if is_parallel_off && choice["type"] != "none" {
+        choice["disable_parallel_tool_use"] = true.into();
+    }
+    Ok(Some(choice))
+}
+
+fn bad_choice(value: &str) -> Error {
+    Error::invalid(
+        "tool_choice",
+        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
+    )
+}
