@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{EndpointConfig, Timeouts};
 use crate::secrets::Secret;
 
-pub(super) use events::{data_frames, events};
+pub(super) use events::{data_frames, drain, events};
 use failure::failure;
 pub(super) use failure::in_ok_answer;
 
@@ -210,13 +210,6 @@ impl Body {
             }
             Err(_) => Err(Error::Unavailable(format!("{} sent nothing for {:?}", self.who, self.idle))),
         }
-    }
-
-    /// Reads what is left after the last event, so that the connection can be used again.
-    fn drain(mut self) {
-        /// The end of a finished answer is on its way already.
-        const DRAIN_MAX: Duration = Duration::from_millis(500);
-        tokio::spawn(timeout(DRAIN_MAX, async move { while let Ok(Some(_)) = self.response.chunk().await {} }));
     }
 }
 

@@ -8,7 +8,7 @@ use llm::{ChatChunk, ChunkChoice, Delta, Error, FunctionCall, Rest, Role, ToolCa
 use serde_json::{Map, Value, json};
 
 use super::reply::{finish, usage};
-use crate::provider::upstream::bad_gateway;
+use crate::provider::upstream::{bad_gateway, drain};
 
 /// The chunks. A stream that ends before `message_stop` ends in an error.
 pub(super) fn chunks(
@@ -22,6 +22,7 @@ pub(super) fn chunks(
                 return Ok(Some((chunk, (events, translator, ready, who))));
             }
             if translator.is_stopped {
+                drain(events);
                 return Ok(None);
             }
             let Some(event) = events.next().await.transpose()? else {
