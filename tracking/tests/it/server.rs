@@ -1,7 +1,7 @@
 //! A tracking server in this process over a database of its own.
 
 use axum::{Router, body::Body};
-use http::{Method, Request, StatusCode, header::CONTENT_TYPE};
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,9 +39,14 @@ impl TestServer {
         self.folder.path()
     }
 
+    /// Sends any request and gives the answer as it came.
+    pub(crate) async fn raw(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let answer = self.raw(request).await;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes)
