@@ -30,7 +30,6 @@ pub fn router() -> Router {
 }
 
 /// Serves the built file at the path; a path that is no file is a page of the app, so it gets `index.html`.
-#[expect(clippy::unused_async, reason = "axum handlers are async")]
 pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
     if is_api(path) {
@@ -45,13 +44,11 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     if name.starts_with("assets/") {
         return not_found(path);
     }
-    match Assets::get("index.html") {
-        Some(index) => respond(index, "no-cache", &headers),
-        None => {
-            let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-            (StatusCode::SERVICE_UNAVAILABLE, kind, NOT_BUILT).into_response()
-        }
-    }
+    let Some(index) = Assets::get("index.html") else {
+        let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+        return (StatusCode::SERVICE_UNAVAILABLE, kind, NOT_BUILT).into_response();
+    };
+    respond(index, "no-cache", &headers)
 }
 
 fn is_api(path: &str) -> bool {

@@ -105,6 +105,7 @@ describe('comparing', () => {
     for (const index of [29, 28, 27]) await runs.getByRole('row').filter({ has: page.getByText(new RegExp(`-${index}$`)) }).getByRole('checkbox').click()
     await page.getByRole('button', { name: 'Compare 3' }).click()
     await page.waitForURL(/\/compare\?runs=/)
+    await page.getByRole('heading', { level: 1, name: 'Compare 3 runs' }).waitFor()
     await page.getByText('learning_rate').first().waitFor()
     // The same in all three, so not a difference.
     expect(await page.getByText('epochs', { exact: true }).count()).toBe(0)

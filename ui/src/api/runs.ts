@@ -56,9 +56,21 @@ export const renameRun = (id: string, name: string) => post('update', { run_id: 
 export const setRunTag = (id: string, key: string, value: string) => post('set-tag', { run_id: id, key, value })
 export const deleteRunTag = (id: string, key: string) => post('delete-tag', { run_id: id, key })
 
-export const metricsOf = (run: Run): Map<string, number> => new Map(run.data?.metrics?.map((metric) => [metric.key, metric.value]))
-export const paramsOf = (run: Run): Map<string, string> => new Map(run.data?.params?.map((param) => [param.key, param.value]))
-export const tagsOf = (run: Run): Map<string, string> => new Map(run.data?.tags?.map((tag) => [tag.key, tag.value]))
+/** Tables ask for the same run's values once per cell; each map is made once per answer of the server. */
+function perRun<T>(make: (run: Run) => T): (run: Run) => T {
+  const made = new WeakMap<Run, T>()
+  return (run) => {
+    const known = made.get(run)
+    if (known !== undefined) return known
+    const value = make(run)
+    made.set(run, value)
+    return value
+  }
+}
+
+export const metricsOf = perRun((run) => new Map(run.data?.metrics?.map((metric) => [metric.key, metric.value])))
+export const paramsOf = perRun((run) => new Map(run.data?.params?.map((param) => [param.key, param.value])))
+export const tagsOf = perRun((run) => new Map(run.data?.tags?.map((tag) => [tag.key, tag.value])))
 export const nameOf = (run: Run): string => run.info.run_name || tagsOf(run).get('mlflow.runName') || run.info.run_id.slice(0, 8)
 export const durationOf = (run: Run, now = Date.now()): number | undefined => {
   const { start_time: start, end_time: end } = run.info

@@ -26,7 +26,7 @@ export function Failure({ error, what, onRetry }: { error: unknown; what: string
         <h2>Could not load {what}</h2>
         <p className={styles.message}>{messageOf(error)}</p>
         {code && <p className="faint num">{code}</p>}
-        {onRetry && (
+        {onRetry && !(error instanceof ApiError && error.status === 404) && (
           <div>
             <Button onClick={onRetry}>Try again</Button>
           </div>

@@ -1,5 +1,5 @@
 /** The frame around every page: navigation, shortcuts, the command palette. */
-import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { Activity, FlaskConical, Keyboard, MessageSquareText, Monitor, Moon, Search, Settings, Sun, Waypoints } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
 import { modKey, useKeys } from '../lib/keys'
@@ -96,12 +96,19 @@ export function Shell() {
   )
 }
 
-const NavLink = ({ to, label, icon }: { to: string; label: string; icon: ReactNode }) => (
-  <Link to={to} className={styles.link} activeProps={{ 'aria-current': 'page' }} activeOptions={{ includeSearch: false }}>
-    {icon}
-    {label}
-  </Link>
-)
+/** Pages that belong to a place although their address does not say so. */
+const within: Record<string, string[]> = { '/experiments': ['/runs', '/compare'] }
+
+function NavLink({ to, label, icon }: { to: string; label: string; icon: ReactNode }) {
+  const path = useLocation({ select: (location) => location.pathname })
+  const active = [to, ...(within[to] ?? [])].some((start) => path === start || path.startsWith(`${start}/`))
+  return (
+    <Link to={to} className={styles.link} aria-current={active ? 'page' : undefined}>
+      {icon}
+      {label}
+    </Link>
+  )
+}
 
 /** The gate in the tide. */
 const Mark = () => (

@@ -20,9 +20,9 @@ function collect(kind: Kind, maps: Map<string, string | number>[]): Keys {
   const constant: (Key & { value: string })[] = []
   const names = new Set(maps.flatMap((map) => [...map.keys()]))
   for (const key of [...names].toSorted()) {
-    const first = maps[0]?.get(key)
-    // A value that some runs lack tells them apart too.
-    if (maps.every((map) => map.has(key) && Object.is(map.get(key), first))) constant.push({ kind, key, value: String(first) })
+    // Runs that lack a key say nothing about it: a parent without its children's parameters makes none of them vary.
+    const values = maps.filter((map) => map.has(key)).map((map) => map.get(key))
+    if (values.every((value) => Object.is(value, values[0]))) constant.push({ kind, key, value: String(values[0]) })
     else varying.push({ kind, key })
   }
   return { varying, constant }

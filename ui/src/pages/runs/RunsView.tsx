@@ -84,15 +84,18 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
     const next = on ? [...before, ...ids.filter((id) => !before.includes(id))] : before.filter((id) => !ids.includes(id))
     set({ sel: next.length > 0 ? joinList(next) : undefined })
   }
-  const fold = (id: string) =>
-    setFolded((old) => {
-      const next = new Set(old)
-      if (!next.delete(id)) next.add(id)
-      return next
-    })
+  const fold = useCallback(
+    (id: string) =>
+      setFolded((old) => {
+        const next = new Set(old)
+        if (!next.delete(id)) next.add(id)
+        return next
+      }),
+    [],
+  )
   useKeys({ t: () => set({ view: 'table' }), c: () => set({ view: 'charts' }), b: () => set({ view: undefined }) })
 
-  const columns = runColumns({ rows, keys: keys.shown, colors, nested, folded, onFold: fold })
+  const columns = useMemo(() => runColumns({ rows, keys: keys.shown, colors, nested, folded, onFold: fold }), [rows, keys.shown, colors, nested, folded, fold])
   const onSort = ({ key, descending }: Sort) => set({ sort: search.sort === (descending ? key : `-${key}`) && sort?.descending !== (key.startsWith('metrics.') || key.startsWith('attributes.start')) ? undefined : descending ? `-${key}` : key })
 
   const filtered = q !== ''
@@ -103,7 +106,7 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
     <div className={styles.table}>
       {keys.constant.length > 0 && runs.length > 1 && (
         <div className={styles.constants} title={keys.constant.map((it) => `${it.key} = ${it.value}`).join('\n')}>
-          <span className="faint">same in all</span>
+          <span className="faint">constant</span>
           {keys.constant.map((it) => (
             <span key={`${it.kind}.${it.key}`}>
               <span className="faint">{it.key}</span> {it.value}

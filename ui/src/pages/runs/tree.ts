@@ -9,12 +9,12 @@ export const parentOf = (run: Run): string | undefined => tagsOf(run).get('mlflo
 /** With `nested` off, as after sorting, rows keep the server's order. A child whose parent is not loaded stands alone. */
 export function arrange(runs: Run[], nested: boolean, folded: ReadonlySet<string>): RunRow[] {
   if (!nested) return runs.map((run) => ({ run, depth: 0, children: 0 }))
-  const ids = new Set(runs.map((run) => run.info.run_id))
+  const byId = new Map(runs.map((run) => [run.info.run_id, run]))
   const children = new Map<string, Run[]>()
   const roots: Run[] = []
   for (const run of runs) {
     const parent = parentOf(run)
-    if (parent !== undefined && parent !== run.info.run_id && ids.has(parent)) children.set(parent, [...(children.get(parent) ?? []), run])
+    if (parent !== undefined && parent !== run.info.run_id && byId.has(parent)) append(children, parent, run)
     else roots.push(run)
   }
   const rows: RunRow[] = []
@@ -31,12 +31,17 @@ export function arrange(runs: Run[], nested: boolean, folded: ReadonlySet<string
   }
   for (const run of roots) place(run, 0)
   // Runs that name each other as parent have no root; they are shown all the same.
-  for (const run of runs) if (!placed.has(run.info.run_id) && !hiddenBy(run, folded, runs)) place(run, 0)
+  for (const run of runs) if (!placed.has(run.info.run_id) && !hiddenBy(run, folded, byId)) place(run, 0)
   return rows
 }
 
-function hiddenBy(run: Run, folded: ReadonlySet<string>, runs: Run[]): boolean {
-  const byId = new Map(runs.map((it) => [it.info.run_id, it]))
+function append(children: Map<string, Run[]>, parent: string, run: Run) {
+  const siblings = children.get(parent)
+  if (siblings) siblings.push(run)
+  else children.set(parent, [run])
+}
+
+function hiddenBy(run: Run, folded: ReadonlySet<string>, byId: Map<string, Run>): boolean {
   const seen = new Set<string>()
   for (let at: Run | undefined = run; at; ) {
     const parent: string | undefined = parentOf(at)
