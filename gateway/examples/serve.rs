@@ -1,12 +1,23 @@
 //! A gateway alone: `cargo run --example serve -- gateway.yaml 127.0.0.1:5055`, and each finished call on the terminal.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use gateway::{Config, Gateway, Parts};
 
 #[tokio::main]
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (file, address) = (arguments.next(), arguments.next());
     let file = file.ok_or("name a configuration file and an address to listen on")?;

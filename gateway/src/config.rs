@@ -97,7 +97,7 @@ impl Config {
             file: file.to_owned(),
             line: error.location().map_or(0, |it| it.line()),
             // Without the excerpt, which might show a key.
-            message: error.without_snippet().to_string(),
+            message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
         })?;
         parse(&Place::root(file, &root), env)
     }

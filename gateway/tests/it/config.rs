@@ -145,7 +145,11 @@ fn whole_files_that_are_wrong() {
     assert!(words("").contains("must hold a table with the key `endpoints`"));
     assert!(words("- a\n").contains("must hold a table with the key `endpoints`"));
     assert!(words("endpoints: 5\n").contains("`endpoints`: must be a list, but is `5`"));
-    assert!(words("endpoints: []\nendpoints: []\n").contains("is not valid YAML"));
+    let twice = words("endpoints: []\nendpoints: []\n");
+    assert!(
+        twice.contains("gateway.yaml:2: the gateway configuration is not valid YAML: ") && twice.contains("duplicate"),
+        "{twice}"
+    );
     let error = gateway::Config::load(std::path::Path::new("/no/such.yaml")).unwrap_err().to_string();
     assert!(error.starts_with("cannot read the gateway configuration /no/such.yaml: "), "{error}");
 }
