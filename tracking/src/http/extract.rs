@@ -5,7 +5,6 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -15,7 +14,7 @@ use crate::Error;
 /// Each accessor takes its parameter out, so texts are moved and not copied. A wrong type is an
 /// [`Error::Invalid`] that names the parameter with its path (`metrics[3].value`).
 #[derive(Debug)]
-pub struct Fields {
+pub(super) struct Fields {
     path: String,
     values: Map<String, Value>,
     /// In a query string everything is text, and a list of one looks like a single value.
@@ -49,7 +48,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
 impl Fields {
     /// Reads a JSON body; an empty one has no parameters.
-    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, Error> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::from_query(""));
         }
@@ -61,7 +60,7 @@ impl Fields {
     }
 
     /// Takes an optional text.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -70,12 +69,12 @@ impl Fields {
     }
 
     /// Takes a text that must be there and not be empty.
-    pub fn required_text(&mut self, name: &str) -> Result<String, Error> {
+    pub(super) fn required_text(&mut self, name: &str) -> Result<String, Error> {
         self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.missing(name))
     }
 
     /// Takes `run_id`, or its old name `run_uuid`.
-    pub fn run_id(&mut self) -> Result<String, Error> {
+    pub(super) fn run_id(&mut self) -> Result<String, Error> {
         let old = self.text("run_uuid")?;
         self.text("run_id")?
             .filter(|id| !id.is_empty())
@@ -84,7 +83,7 @@ impl Fields {
     }
 
     /// Takes an optional 64-bit integer, written as a number or as text.
-    pub fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
+    pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
         let Some(value) = self.take(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
@@ -95,12 +94,12 @@ impl Fields {
     }
 
     /// Takes a 64-bit integer that must be there.
-    pub fn required_integer(&mut self, name: &str) -> Result<i64, Error> {
+    pub(super) fn required_integer(&mut self, name: &str) -> Result<i64, Error> {
         self.integer(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes an optional number; the texts `NaN`, `Infinity` and `-Infinity` are numbers too.
-    pub fn number(&mut self, name: &str) -> Result<Option<f64>, Error> {
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<f64>, Error> {
         let Some(value) = self.take(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_f64(),
@@ -111,12 +110,12 @@ impl Fields {
     }
 
     /// Takes a number that must be there.
-    pub fn required_number(&mut self, name: &str) -> Result<f64, Error> {
+    pub(super) fn required_number(&mut self, name: &str) -> Result<f64, Error> {
         self.number(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes an optional truth value.
-    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
+    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
@@ -130,7 +129,7 @@ impl Fields {
     }
 
     /// Takes an optional member of a closed set, e.g. a run status, by its name or its number in the protocol.
-    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
         let text = match self.take(name)? {
             None => return Ok(None),
             Some(Value::String(text)) => text,
@@ -150,7 +149,7 @@ impl Fields {
     }
 
     /// Takes a list of texts; an absent one is empty.
-    pub fn texts(&mut self, name: &str) -> Result<Vec<String>, Error> {
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Error> {
         self.list(name)?
             .into_iter()
             .map(|item| match item {
@@ -161,7 +160,7 @@ impl Fields {
     }
 
     /// Takes a list of objects; an absent one is empty.
-    pub fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
+    pub(super) fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
         let path = &self.path;
         let nested = |(index, item)| match item {
             Value::Object(values) => Ok(Fields { path: format!("{path}{name}[{index}]."), values, from_query: false }),
@@ -172,7 +171,7 @@ impl Fields {
     }
 
     /// Takes an optional object.
-    pub fn object(&mut self, name: &str) -> Result<Option<Fields>, Error> {
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields>, Error> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::Object(values)) => {
@@ -183,30 +182,24 @@ impl Fields {
     }
 
     /// Takes an object that must be there.
-    pub fn required_object(&mut self, name: &str) -> Result<Fields, Error> {
+    pub(super) fn required_object(&mut self, name: &str) -> Result<Fields, Error> {
         self.object(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes whatever JSON value the parameter has; `null` counts as absent.
     ///
     /// Both spellings at once are refused, since two readers could then act on different ones.
-    pub fn take(&mut self, name: &str) -> Result<Option<Value>, Error> {
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Value>, Error> {
         take(&mut self.values, name)
     }
 
-    /// Reads all that is left into a type of serde, for messages whose fields need no texts of MLflow's own.
-    pub fn parse<T: DeserializeOwned>(self) -> Result<T, Error> {
-        serde_json::from_value(Value::Object(self.values))
-            .map_err(|error| Error::invalid(format!("Invalid request: {error}.")))
-    }
-
     /// The error for a parameter that must be there and is not.
-    pub fn missing(&self, name: &str) -> Error {
+    pub(super) fn missing(&self, name: &str) -> Error {
         Error::missing(&format!("{}{name}", self.path))
     }
 
     /// The error for a parameter whose value has the wrong type.
-    pub fn wrong_type(&self, name: &str, value: &Value) -> Error {
+    pub(super) fn wrong_type(&self, name: &str, value: &Value) -> Error {
         Error::wrong_type(&format!("{}{name}", self.path), value)
     }
 

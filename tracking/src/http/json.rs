@@ -7,11 +7,11 @@ use crate::{Result, experiment::Tag};
 
 /// The answer of an operation that has nothing to tell.
 #[derive(Debug, Serialize)]
-pub struct Empty {}
+pub(super) struct Empty {}
 
 /// Writes a double as protobuf's JSON does: JSON itself has no NaN and no infinities.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
-pub fn double<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn double<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if value.is_nan() {
         serializer.serialize_str("NaN")
     } else if value.is_infinite() {
