@@ -10,7 +10,7 @@ describe('from an experiment to a file', () => {
     const page = await visit('/experiments')
     await page.getByRole('searchbox', { name: 'Search experiments' }).fill(tuning.name)
     await page.getByRole('link', { name: tuning.name }).first().click()
-    const runs = page.getByRole('grid', { name: 'Runs' })
+    const runs = page.getByRole('treegrid', { name: 'Runs' })
     await runs.getByText(best.name, { exact: true }).waitFor()
     // Header row and every run, children included.
     expect(await runs.getAttribute('aria-rowcount')).toBe(String(tuning.runs + 1))
@@ -46,7 +46,7 @@ describe('from an experiment to a file', () => {
 
   test('children stand under their parent and fold away', async () => {
     const page = await visit(`/experiments/${tuning.id}`)
-    const runs = page.getByRole('grid', { name: 'Runs' })
+    const runs = page.getByRole('treegrid', { name: 'Runs' })
     await runs.getByText('fold-2', { exact: true }).waitFor()
     const parentRow = runs.getByRole('row').filter({ hasText: parent.name })
     expect(await parentRow.getAttribute('aria-level')).toBe('1')
@@ -63,7 +63,7 @@ describe('the filter', () => {
     await filter.fill('params.optimizer = "adam" and metrics."val/loss" < 10')
     await filter.press('Escape')
     await filter.press('Enter')
-    const runs = page.getByRole('grid', { name: 'Runs' })
+    const runs = page.getByRole('treegrid', { name: 'Runs' })
     // 30 runs, every third with adam, and one header row.
     await expect.poll(() => runs.getAttribute('aria-rowcount'), { timeout: 20_000 }).toBe('11')
     expect(new URL(page.url()).searchParams.get('q')).toBe('params.optimizer = "adam" and metrics."val/loss" < 10')
@@ -75,7 +75,7 @@ describe('the filter', () => {
     expectComplaint(/400 POST .*runs\/search/)
     expectComplaint(/console: Failed to load resource.*400/)
     const page = await visit(`/experiments/${tuning.id}`)
-    await page.getByRole('grid', { name: 'Runs' }).waitFor()
+    await page.getByRole('treegrid', { name: 'Runs' }).waitFor()
     const filter = page.getByRole('combobox', { name: 'Filter' })
     await filter.fill('metrics.loss >>> 3')
     await filter.press('Escape')
@@ -89,7 +89,7 @@ describe('the filter', () => {
 
   test('sorting by a header asks the server', async () => {
     const page = await visit(`/experiments/${tuning.id}`)
-    const runs = page.getByRole('grid', { name: 'Runs' })
+    const runs = page.getByRole('treegrid', { name: 'Runs' })
     await runs.getByText(best.name, { exact: true }).waitFor()
     await runs.getByRole('columnheader').filter({ hasText: 'val/loss' }).getByRole('button').click()
     await page.waitForURL(/sort=/)
@@ -100,7 +100,7 @@ describe('the filter', () => {
 describe('comparing', () => {
   test('selected runs are compared by what differs', async () => {
     const page = await visit(`/experiments/${tuning.id}`)
-    const runs = page.getByRole('grid', { name: 'Runs' })
+    const runs = page.getByRole('treegrid', { name: 'Runs' })
     await runs.getByText(best.name, { exact: true }).waitFor()
     for (const index of [29, 28, 27]) await runs.getByRole('row').filter({ has: page.getByText(new RegExp(`-${index}$`)) }).getByRole('checkbox').click()
     await page.getByRole('button', { name: 'Compare 3' }).click()

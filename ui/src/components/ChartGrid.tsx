@@ -46,7 +46,7 @@ export function ChartGrid({ metrics, runs, view, onView, legend = false }: Props
       )}
       {groups.map((group) => (
         <section key={group.prefix} className={styles.group}>
-          {group.prefix && <h4>{group.prefix}</h4>}
+          {group.prefix && <h2>{group.prefix}</h2>}
           <div className={styles.grid}>
             {group.keys.map((metric) => (
               <MetricChart key={metric} metric={metric} name={group.prefix ? metric.slice(group.prefix.length + 1) : metric} runs={runs} view={view} syncKey={syncKey} />

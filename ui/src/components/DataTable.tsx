@@ -106,7 +106,7 @@ export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, 
     <div
       ref={scroller}
       className={styles.table}
-      role="grid"
+      role={depth ? 'treegrid' : 'grid'}
       aria-label={label}
       aria-rowcount={(total ?? rows.length) + 1}
       aria-colcount={columns.length + (onSelect ? 1 : 0)}
@@ -200,7 +200,7 @@ function HeadCell<Row>({ column, className, style, sort, onSort }: { column: Col
           {sorted && (sort.descending ? <ArrowDown /> : <ArrowUp />)}
         </button>
       ) : (
-        <span className="truncate">{title}</span>
+        <span className="truncate">{title || <span className="sr-only">{hint}</span>}</span>
       )}
     </div>
   )

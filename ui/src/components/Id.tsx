@@ -21,7 +21,7 @@ export function useCopied(): [boolean, (text: string) => void] {
 export function Id({ value, full = false, label = 'id' }: { value: string; full?: boolean; label?: string }) {
   const [copied, copy] = useCopied()
   return (
-    <button type="button" className={styles.id} title={`${value}\nClick to copy`} aria-label={`Copy ${label} ${value}`} onClick={(event) => (event.stopPropagation(), copy(value))}>
+    <button type="button" className={styles.id} title={`${value}\nClick to copy`} aria-label={`Copy ${label} ${full ? value : shortId(value)}`} onClick={(event) => (event.stopPropagation(), copy(value))}>
       <span className="truncate">{full ? value : shortId(value)}</span>
       {copied ? <Check /> : <Copy />}
     </button>

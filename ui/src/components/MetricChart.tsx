@@ -27,13 +27,13 @@ export function MetricChart({ metric, name, runs, view, syncKey, height = 164 }:
   const tall = wide ? Math.round(height * 1.9) : height
   return (
     <section ref={card} className={styles.card} data-wide={wide || undefined} aria-label={metric}>
-      <h3 className={styles.head}>
+      <div className={styles.head}>
         <span className="truncate" title={metric}>
           {name}
         </span>
         <span className={styles.aside}>{lines.length > 1 ? `${lines.length} runs` : ''}</span>
         <IconButton className={styles.expand} label={wide ? 'Smaller' : 'Larger'} icon={wide ? <Minimize2 /> : <Maximize2 />} onClick={() => setWide(!wide)} />
-      </h3>
+      </div>
       {error ? (
         <p role="alert" className={styles.note} style={{ height: tall }}>
           {messageOf(error)}

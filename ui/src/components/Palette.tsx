@@ -62,11 +62,14 @@ function Search({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('')
   const [active, setActive] = useState(0)
   const settled = useSettled(text, 140)
-  const { data = [] } = useQuery({ queryKey: ['palette', settled], queryFn: ({ signal }) => search(settled, signal), placeholderData: (previous) => previous })
+  const { data = [], isPlaceholderData } = useQuery({ queryKey: ['palette', settled], queryFn: ({ signal }) => search(settled, signal), placeholderData: (previous) => previous })
   const pages: Entry[] = [...places.flatMap((group) => group.items), { to: '/settings', label: 'Settings', key: 'g s', icon: <Settings /> }]
     .filter((place) => place.label.toLowerCase().includes(text.trim().toLowerCase()))
     .map((place) => ({ key: place.to, group: 'Pages', label: place.label, note: place.key, icon: place.icon, to: place.to }))
-  const entries = [...byId(text), ...pages, ...data]
+  // While the answer to the last key is on its way, Enter must not open what an older text found.
+  const stale = isPlaceholderData || settled !== text
+  const current = stale ? data.filter((entry) => entry.label.toLowerCase().includes(text.trim().toLowerCase())) : data
+  const entries = [...byId(text), ...pages, ...current]
 
   const open = (entry: Entry | undefined) => {
     if (!entry) return

@@ -25,7 +25,7 @@ import { EmptyRuns } from './EmptyRuns'
 import styles from './RunsView.module.css'
 import { SelectionActions } from './SelectionActions'
 import type { ExperimentSearch } from './search'
-import { arrange } from './tree'
+import { arrange, type RunRow } from './tree'
 import { useRunKeys } from './useRunKeys'
 
 const route = getRouteApi('/experiments/$id')
@@ -35,6 +35,7 @@ const drawnAtFirst = 6
 /** Lines in one chart at most; the table may have more selected. */
 const drawnMax = 24
 
+const depthOf = (row: RunRow) => row.depth
 const parseSort = (sort: string | undefined): Sort | undefined => (sort ? { key: sort.replace(/^-/, ''), descending: sort.startsWith('-') } : undefined)
 const views = [
   { value: 'table' as const, label: <Table2 />, title: 'Table (t)' },
@@ -119,7 +120,7 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
         rows={rows}
         columns={columns}
         rowKey={(row) => row.run.info.run_id}
-        depth={nested ? (row) => row.depth : undefined}
+        depth={depthOf}
         selected={selected}
         onSelect={select}
         onOpen={(row) => void navigate({ to: '/runs/$id', params: { id: row.run.info.run_id } })}
