@@ -67,7 +67,7 @@ describe('the playground', () => {
     await page.getByRole('combobox', { name: 'Endpoint of column 1' }).selectOption(endpoint)
     await page.getByRole('button', { name: 'Run all 2' }).click()
     const first = page.getByRole('region', { name: /Column 1/ })
-    await first.getByText('first token').waitFor({ timeout: 90_000 })
+    await first.getByText(/speed$/).first().waitFor({ timeout: 90_000 })
     await page.getByRole('button', { name: 'Stop column 1' }).click()
     await first.getByText('stopped').waitFor()
     await page.getByRole('button', { name: 'Stop', exact: true }).click()

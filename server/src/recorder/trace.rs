@@ -46,6 +46,7 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
         .client_request_id(call.id.as_str())
         .metadata("mlflow.gateway.endpointId", call.endpoint.as_str())
         .metadata("mlflow.gateway.requestType", request_type(call.kind))
+        .metadata("tidegate.model", call.model.as_str())
 }
 
 fn span_kind(kind: Kind) -> &'static str {

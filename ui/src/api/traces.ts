@@ -142,4 +142,4 @@ function parsed(text: string): Json | undefined {
 }
 
 /** The gateway endpoint a call went through, when it is a recorded call. */
-export const traceEndpoint = (info: TraceInfo): string | undefined => info.tags?.['tidegate.endpoint'] ?? info.trace_metadata?.['tidegate.endpoint']
+export const traceEndpoint = (info: TraceInfo): string | undefined => info.trace_metadata?.['mlflow.gateway.endpointId']

@@ -1,4 +1,5 @@
 /** What kind of work a span is: a word in the kind's colour. */
+import type { CSSProperties } from 'react'
 import styles from './SpanKind.module.css'
 
 const words: Record<string, [word: string, color: string]> = {
@@ -23,7 +24,7 @@ export const kindColor = (kind: string): string => words[kind]?.[1] ?? 'var(--te
 export function SpanKind({ kind }: { kind: string }) {
   const [word, color] = words[kind] ?? [kind === 'UNKNOWN' ? 'span' : kind.toLowerCase(), 'var(--text-2)']
   return (
-    <span className={styles.kind} style={{ color }} title={kind}>
+    <span className={styles.kind} style={{ '--kind': color } as CSSProperties} title={kind}>
       {word}
     </span>
   )
