@@ -20,6 +20,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(String),
+    /// Nothing is served at this address.
+    #[error("{0}")]
+    NoSuchEndpoint(String),
     /// The address is right, the method is not.
     #[error("{0}")]
     NoSuchMethod(String),

@@ -12,8 +12,8 @@ mod traces;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{Method, Uri},
+    extract::{DefaultBodyLimit, OriginalUri},
+    http::Method,
 };
 
 pub(crate) use json::double;
@@ -25,8 +25,8 @@ pub(crate) const MAX_BODY_BYTES: usize = 33 * 1024 * 1024;
 
 /// Serves the whole tracking API with `tracking` behind it.
 pub fn router(tracking: Tracking) -> Router {
-    let v2 = v2_routes();
-    let v3 = v3_routes();
+    let v2 = v2_routes().fallback(not_found);
+    let v3 = v3_routes().fallback(not_found);
     Router::new()
         .nest("/api/2.0/mlflow", v2.clone())
         .nest("/ajax-api/2.0/mlflow", v2.clone())
@@ -59,6 +59,11 @@ fn v3_routes() -> Router<Tracking> {
     Router::new().merge(server::v3_routes()).merge(traces::v3_routes())
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Error {
+/// Below the API's prefixes even what is not there answers in the API's shape.
+async fn not_found(OriginalUri(uri): OriginalUri) -> Error {
+    Error::NoSuchEndpoint(format!("This server has no endpoint {}; it may belong to a newer MLflow.", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Error {
     Error::NoSuchMethod(format!("{method} is not served at {}; see the Allow header for what is.", uri.path()))
 }

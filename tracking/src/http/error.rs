@@ -40,6 +40,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         Error::InvalidState(_) => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
         Error::Denied(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_PARAMETER_VALUE"),
+        Error::NoSuchEndpoint(_) => (StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND"),
         Error::NoSuchMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST"),
         Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
         Error::Database(db::Error::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
@@ -70,7 +71,7 @@ fn log_failure(error: &Error) -> String {
 fn sql_classes(error_code: &str) -> (Option<&'static str>, Option<&'static str>) {
     match error_code {
         "INVALID_PARAMETER_VALUE" => (Some("KAM00"), Some("INVALID_PARAMETER_VALUE")),
-        "RESOURCE_DOES_NOT_EXIST" => (Some("KAM00"), Some("RESOURCE_NOT_FOUND")),
+        "RESOURCE_DOES_NOT_EXIST" | "ENDPOINT_NOT_FOUND" => (Some("KAM00"), Some("RESOURCE_NOT_FOUND")),
         "RESOURCE_ALREADY_EXISTS" => (Some("KAM00"), Some("RESOURCE_ALREADY_EXISTS")),
         "PERMISSION_DENIED" => (Some("KAM00"), Some("PERMISSION_DENIED")),
         "BAD_REQUEST" => (Some("KAM00"), Some("INVALID_PARAMETER_VALUE")),

@@ -12,6 +12,9 @@ use crate::{
     validate::{KEY_CHARS_MAX, check_length, check_name},
 };
 
+/// Values at most on a page of a history, about 20 MB of JSON; a longer history goes on with the page's token.
+const HISTORY_VALUES_MAX: usize = 250_000;
+
 /// Values at most in an answer that has no pages.
 const BULK_VALUES_MAX: usize = 25_000;
 
@@ -32,7 +35,7 @@ impl Store {
             .await
     }
 
-    /// The values of one metric in the order of their times, a page of them or all.
+    /// The values of one metric in the order of their times, in pages.
     pub async fn metric_history(
         &self,
         run_id: &str,
@@ -41,8 +44,7 @@ impl Store {
         page_token: Option<&str>,
     ) -> Result<Page<Metric>> {
         let offset = page::offset(page_token)?;
-        // SQL wants a limit before an offset.
-        let size = max_results.unwrap_or(usize::MAX);
+        let size = max_results.unwrap_or(HISTORY_VALUES_MAX).min(HISTORY_VALUES_MAX);
         let mut args: Vec<Value> = vec![run_id.into(), metric_key.into()];
         args.extend(crate::search::limit(size, offset));
         let rows: Vec<Columns> = self

@@ -11,7 +11,10 @@ use crate::{
     Error, Result,
     experiment::{ExperimentId, LifecycleStage, Tag},
     run::{Batch, NewRun, RUN_NAME_TAG, Run, RunData, RunInfo, RunInputs, RunStatus, RunUpdate, random_name},
-    validate::{BATCH_ENTITIES_MAX, BATCH_METRICS_MAX, BATCH_PARAMS_MAX, check_batch, check_run_id},
+    validate::{
+        BATCH_ENTITIES_MAX, BATCH_METRICS_MAX, BATCH_PARAMS_MAX, TAG_VALUE_CHARS_MAX, check_batch, check_run_id,
+        truncate,
+    },
 };
 
 /// The tag whose JSON list holds the models that a run logged, for clients before MLflow 3.
@@ -38,6 +41,9 @@ impl Store {
     /// Creates a run.
     pub async fn create_run(&self, new: NewRun) -> Result<Run> {
         let mut run_tags = tags::last_of_each_key(new.tags);
+        for tag in &mut run_tags {
+            tag.value = truncate(std::mem::take(&mut tag.value), TAG_VALUE_CHARS_MAX);
+        }
         let tag_name = run_tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone());
         let tag_name = tag_name.filter(|name| !name.is_empty());
         let run_name = match (new.run_name.filter(|name| !name.is_empty()), &tag_name) {

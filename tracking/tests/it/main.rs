@@ -1,7 +1,9 @@
 //! The tracking API driven over HTTP, each test on a database of its own.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod artifacts;
 mod experiments;
+mod protocol;
 mod runs;
 mod search;
 mod server;
