@@ -122,7 +122,8 @@ impl Artifacts {
         match Location::parse(artifact_uri)? {
             Location::Served(path) => Ok((Arc::clone(self.destination()?), path)),
             Location::Local(folder) => {
-                let inside = self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)));
+                let inside =
+                    self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)));
                 let (root, below) = inside.ok_or_else(|| {
                     Error::invalid(format!(
                         "artifact location `{artifact_uri}` is outside the folders that this server was told to use; \
@@ -157,7 +158,9 @@ impl Artifacts {
         let mut body = store.get(&path, &meta, 0..meta.size).await?;
         let mut bytes = Vec::with_capacity(usize::try_from(meta.size).unwrap_or_default());
         while let Some(chunk) = body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|error| Error::internal(format!("reading artifact `{path}`"), error))?);
+            bytes.extend_from_slice(
+                &chunk.map_err(|error| Error::internal(format!("reading artifact `{path}`"), error))?,
+            );
         }
         Ok(bytes)
     }

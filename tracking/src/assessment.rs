@@ -154,7 +154,9 @@ pub struct AssessmentUpdate {
 pub(crate) fn aggregate_value(value: &Value) -> (Option<f64>, bool) {
     match value {
         Value::Bool(truth) => (Some(f64::from(u8::from(*truth))), false),
-        Value::Number(number) => number.as_f64().filter(|it| it.is_finite()).map_or((None, false), |it| (Some(it), true)),
+        Value::Number(number) => {
+            number.as_f64().filter(|it| it.is_finite()).map_or((None, false), |it| (Some(it), true))
+        }
         Value::String(text) => match text.trim().to_lowercase().as_str() {
             "yes" => (Some(1.0), false),
             "no" => (Some(0.0), false),

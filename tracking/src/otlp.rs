@@ -101,11 +101,7 @@ fn nanoseconds(time: u64) -> i64 {
 }
 
 fn event(event: message::Event) -> SpanEvent {
-    SpanEvent {
-        name: event.name,
-        time_ns: nanoseconds(event.time_unix_nano),
-        attributes: attributes(event.attributes),
-    }
+    SpanEvent { name: event.name, time_ns: nanoseconds(event.time_unix_nano), attributes: attributes(event.attributes) }
 }
 
 /// A link to nothing says nothing.
@@ -193,7 +189,9 @@ mod tests {
         assert!(matches!(json(r#"{"resourceSpans": 1}"#), Refusal::Unreadable(_)));
         assert_eq!(read(b"", Encoding::Protobuf).unwrap_err(), Refusal::NoSpans);
         assert!(matches!(read(b"\xff\xff", Encoding::Protobuf).unwrap_err(), Refusal::Unreadable(_)));
-        for ids in [r#""traceId": "", "spanId": "0123456789abcdef""#, r#""traceId": "01", "spanId": "0000000000000000""#] {
+        for ids in
+            [r#""traceId": "", "spanId": "0123456789abcdef""#, r#""traceId": "01", "spanId": "0000000000000000""#]
+        {
             let text = format!(r#"{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{{"name": "n", {ids}}}]}}]}}]}}"#);
             assert!(matches!(json(&text), Refusal::BrokenSpan(_)), "{ids}");
         }

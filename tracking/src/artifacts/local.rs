@@ -154,7 +154,9 @@ impl LocalStore {
 
     fn remove(&self, path: &ArtifactPath) -> Result<()> {
         if path.as_str().is_empty() {
-            return Err(Error::invalid("Invalid path \"\": the artifact root itself cannot be deleted; name what is in it"));
+            return Err(Error::invalid(
+                "Invalid path \"\": the artifact root itself cannot be deleted; name what is in it",
+            ));
         }
         self.check_writable_parent(path)?;
         let target = self.root.join(path.as_str());

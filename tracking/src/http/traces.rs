@@ -126,14 +126,14 @@ async fn read(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Js
 async fn read_many(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Value>> {
     let (trace_ids, experiment_ids) = several(&mut fields)?;
     let traces = tracking.store().complete_traces(&trace_ids, experiment_ids.as_deref()).await?;
-    Ok(list("traces", traces.iter().map(wire::trace).collect()))
+    Ok(list("traces", traces.iter().map(wire::trace)))
 }
 
 /// `POST traces/batchGetInfos`: several traces without their spans.
 async fn read_infos(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Value>> {
     let (trace_ids, experiment_ids) = several(&mut fields)?;
     let infos = tracking.store().trace_infos(&trace_ids, experiment_ids.as_deref()).await?;
-    Ok(list("trace_infos", infos.iter().map(wire::info).collect()))
+    Ok(list("trace_infos", infos.iter().map(wire::info)))
 }
 
 fn several(fields: &mut Fields) -> Result<(Vec<String>, Option<Vec<ExperimentId>>)> {
@@ -153,7 +153,8 @@ fn several(fields: &mut Fields) -> Result<(Vec<String>, Option<Vec<ExperimentId>
 }
 
 /// A list under its name; protobuf's JSON leaves empty ones out.
-fn list(name: &str, items: Vec<Value>) -> Json<Value> {
+fn list(name: &str, items: impl Iterator<Item = Value>) -> Json<Value> {
+    let items: Vec<Value> = items.collect();
     Json(if items.is_empty() { json!({}) } else { json!({name: items}) })
 }
 
@@ -235,9 +236,10 @@ async fn spans_file(State(tracking): State<Tracking>, headers: HeaderMap, mut fi
 }
 
 async fn download(tracking: &Tracking, info: &TraceInfo, path: &str, headers: &HeaderMap) -> Result<Response> {
-    let uri = info.tags.get(keys::ARTIFACT_LOCATION).ok_or_else(|| {
-        Error::not_found(format!("Trace with ID '{}' has no artifact location.", info.trace_id))
-    })?;
+    let uri = info
+        .tags
+        .get(keys::ARTIFACT_LOCATION)
+        .ok_or_else(|| Error::not_found(format!("Trace with ID '{}' has no artifact location.", info.trace_id)))?;
     let (store, root) = tracking.artifacts().locate(uri)?;
     artifacts::serve(store.as_ref(), &root.join(&ArtifactPath::file(path)?), headers).await
 }

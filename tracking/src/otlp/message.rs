@@ -37,6 +37,7 @@ pub(super) struct ScopeSpans {
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "these are the protocol's names, which JSON carries")]
 pub(super) struct Span {
     #[prost(bytes = "vec", tag = "1")]
     #[serde(deserialize_with = "hex")]

@@ -272,7 +272,7 @@ mod tests {
             let message = query(filter, &[]).unwrap_err().to_string();
             assert!(message.starts_with(expect), "{filter}: {message}");
         };
-        check("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '[");
+        check("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '{");
         check("foo.bar = 'x'", "Invalid entity type 'foo'. Valid values are ['tag', 'request_metadata'");
         check("status = OK", "Parameter value is either not quoted");
         check("status > 'OK'", "Invalid comparator '>' not one of");

@@ -17,7 +17,10 @@ pub(crate) fn write(span: &Span) -> String {
     for (key, value) in span.attributes.iter().filter(|(key, _)| *key != REQUEST_ID) {
         attributes.insert(key.clone(), python_json(value).into());
     }
-    let events = span.events.iter().map(|it| json!({"name": it.name, "time_unix_nano": it.time_ns, "attributes": it.attributes}));
+    let events = span
+        .events
+        .iter()
+        .map(|it| json!({"name": it.name, "time_unix_nano": it.time_ns, "attributes": it.attributes}));
     let links = span.links.iter().map(|it| {
         let attributes = (!it.attributes.is_empty()).then_some(&it.attributes);
         json!({"trace_id": it.trace_id, "span_id": it.span_id, "attributes": attributes})

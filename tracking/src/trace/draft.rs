@@ -21,7 +21,7 @@ pub struct NewTrace {
 impl NewTrace {
     /// The trace of `root` in an experiment.
     pub fn new(experiment_id: ExperimentId, root: Span) -> Self {
-        let duration_ms = root.end_ns.map(|end| (end - root.start_ns) / MS_NS);
+        let duration_ms = root.end_ns.map(|end| end.saturating_sub(root.start_ns) / MS_NS);
         let state = match (&root.status, root.end_ns) {
             (SpanStatus::Error(_), _) => TraceState::Error,
             (_, None) => TraceState::InProgress,

@@ -54,7 +54,7 @@ pub(crate) const MODEL_PROVIDER: &str = "mlflow.llm.provider";
 pub(crate) const TRACE_TAG_PREFIX: &str = "mlflow.traceTag.";
 /// OpenTelemetry's name for the conversation.
 pub(crate) const OTEL_SESSION: &str = "session.id";
-/// OpenTelemetry's name for the conversation in the GenAI conventions.
+/// OpenTelemetry's name for the conversation in its conventions for language models.
 pub(crate) const OTEL_CONVERSATION: &str = "gen_ai.conversation.id";
 /// OpenTelemetry's name for the user.
 pub(crate) const OTEL_USER: &str = "user.id";

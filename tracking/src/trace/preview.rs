@@ -16,14 +16,16 @@ pub(crate) enum Speaker {
 
 /// The last message of the speaker, where the value looks like a chat; else the value itself as JSON. Long ones are cut.
 pub(crate) fn preview(value: &Value, speaker: Speaker) -> String {
-    let text = last_message(value, speaker).map(str::to_owned).unwrap_or_else(|| match value {
+    if let Some(message) = last_message(value, speaker) {
+        return cut(message.to_owned());
+    }
+    match value {
         Value::String(text) if is_json_container(text) => {
             let inner = serde_json::from_str(text).unwrap_or_default();
-            last_message(&inner, speaker).map_or_else(|| text.clone(), str::to_owned)
+            cut(last_message(&inner, speaker).unwrap_or(text).to_owned())
         }
-        other => python_json(other),
-    });
-    cut(text)
+        other => cut(python_json(other)),
+    }
 }
 
 /// Cuts a text to what a preview may hold.
@@ -96,12 +98,22 @@ mod tests {
         ]});
         check(chat.clone(), Speaker::User, "second");
         check(json!(chat.to_string()), Speaker::User, "second");
-        check(json!({"choices": [{"message": {"role": "assistant", "content": "hello"}}]}), Speaker::Assistant, "hello");
+        check(
+            json!({"choices": [{"message": {"role": "assistant", "content": "hello"}}]}),
+            Speaker::Assistant,
+            "hello",
+        );
         check(json!({"choices": [{"text": "hello"}]}), Speaker::Assistant, r#"{"choices": [{"text": "hello"}]}"#);
-        check(json!({"messages": [{"role": "user", "content": ""}]}), Speaker::User,
-            r#"{"messages": [{"role": "user", "content": ""}]}"#);
-        check(json!({"output": [{"type": "reasoning"}, {"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]}),
-            Speaker::Assistant, "x");
+        check(
+            json!({"messages": [{"role": "user", "content": ""}]}),
+            Speaker::User,
+            r#"{"messages": [{"role": "user", "content": ""}]}"#,
+        );
+        check(
+            json!({"output": [{"type": "reasoning"}, {"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]}),
+            Speaker::Assistant,
+            "x",
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! OpenTelemetry's GenAI conventions in MLflow's words, so that traces of other instrumentations show what they hold.
+//! OpenTelemetry's conventions for language models in MLflow's words, so that traces of other instrumentations show what they hold.
 
 use serde_json::{Map, Value, json};
 
@@ -47,7 +47,8 @@ pub(crate) fn translate(span: &mut Span) {
         span.attributes.insert(keys::CHAT_USAGE.to_owned(), usage);
     }
     if !span.attributes.contains_key(keys::MODEL)
-        && let Some(model) = [keys::INPUTS, keys::OUTPUTS].iter().find_map(|it| span.attributes.get(*it)?["model"].as_str())
+        && let Some(model) =
+            [keys::INPUTS, keys::OUTPUTS].iter().find_map(|it| span.attributes.get(*it)?["model"].as_str())
     {
         span.attributes.insert(keys::MODEL.to_owned(), json!(model));
     }
@@ -73,8 +74,8 @@ fn usage(attributes: &Map<String, Value>) -> Option<Value> {
     let output = count("gen_ai.usage.output_tokens").or_else(|| count("gen_ai.usage.completion_tokens"));
     let total = input.zip(output).map(|(input, output)| input.saturating_add(output));
     let cache_read = count("gen_ai.usage.cache_read.input_tokens");
-    let cache_creation = count("gen_ai.usage.cache_write.input_tokens")
-        .or_else(|| count("gen_ai.usage.cache_creation.input_tokens"));
+    let cache_creation =
+        count("gen_ai.usage.cache_write.input_tokens").or_else(|| count("gen_ai.usage.cache_creation.input_tokens"));
     input.or(output)?;
     let usage = super::TokenUsage {
         input_tokens: input,
@@ -107,7 +108,10 @@ mod tests {
         assert_eq!(span.attributes[keys::MODEL], "m-1");
         assert_eq!(span.attributes[keys::MODEL_PROVIDER], "openai");
         assert_eq!(span.attributes[keys::INPUTS], json!([{"role": "user", "content": "hi"}]));
-        assert_eq!(span.attributes[keys::CHAT_USAGE], json!({"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}));
+        assert_eq!(
+            span.attributes[keys::CHAT_USAGE],
+            json!({"input_tokens": 7, "output_tokens": 3, "total_tokens": 10})
+        );
         assert_eq!(span.attributes["plain"], "1");
     }
 

@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn json_as_python_writes_it() {
         let check = |value: Value, expect| assert_eq!(python_json(&value), expect);
-        check(json!({"q": "hi", "n": 3, "l": [1, 2.5, null, true]}), r#"{"q": "hi", "n": 3, "l": [1, 2.5, null, true]}"#);
+        check(
+            json!({"q": "hi", "n": 3, "l": [1, 2.5, null, true]}),
+            r#"{"q": "hi", "n": 3, "l": [1, 2.5, null, true]}"#,
+        );
         check(json!({}), "{}");
         check(json!([]), "[]");
         check(json!("hé\n\"文\""), "\"hé\\n\\\"文\\\"\"");

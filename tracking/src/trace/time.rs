@@ -31,7 +31,9 @@ pub(crate) fn timestamp(time_ms: i64) -> String {
 /// Reads an RFC 3339 time into milliseconds since 1970.
 pub(crate) fn parse_timestamp(name: &str, text: &str) -> Result<i64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        Error::invalid(format!("Invalid value \"{text}\" for '{name}'. It must be an RFC 3339 time like 2025-01-31T12:00:00Z."))
+        Error::invalid(format!(
+            "Invalid value \"{text}\" for '{name}'. It must be an RFC 3339 time like 2025-01-31T12:00:00Z."
+        ))
     })?;
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000)
         .map_err(|_| Error::invalid(format!("Invalid value \"{text}\" for '{name}'. The time is out of range.")))
@@ -46,7 +48,8 @@ pub(crate) fn duration(duration_ms: i64) -> String {
 
 /// Reads a duration in seconds (`1.5s`) into milliseconds; finer parts are dropped.
 pub(crate) fn parse_duration(name: &str, text: &str) -> Result<i64> {
-    let refused = || Error::invalid(format!("Invalid value \"{text}\" for '{name}'. It must be seconds like \"1.5s\"."));
+    let refused =
+        || Error::invalid(format!("Invalid value \"{text}\" for '{name}'. It must be seconds like \"1.5s\"."));
     let number = text.strip_suffix('s').ok_or_else(refused)?;
     let (number, sign) = number.strip_prefix('-').map_or((number, 1), |number| (number, -1));
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));

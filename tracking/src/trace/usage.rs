@@ -115,7 +115,11 @@ impl Cost {
     pub(crate) fn from_value(value: &Value) -> Option<Self> {
         let object = json_object(value)?;
         let amount = |key: &str| object.get(key).and_then(finite_number);
-        Some(Self { input_cost: amount("input_cost"), output_cost: amount("output_cost"), total_cost: amount("total_cost") })
+        Some(Self {
+            input_cost: amount("input_cost"),
+            output_cost: amount("output_cost"),
+            total_cost: amount("total_cost"),
+        })
     }
 
     /// MLflow's JSON object, without what is not known.
@@ -258,7 +262,8 @@ mod tests {
 
     #[test]
     fn usage_as_mlflow_writes_it() {
-        let usage = TokenUsage::from_value(&json!({"input_tokens": 10, "output_tokens": "5", "total_tokens": 1.5})).unwrap();
+        let usage =
+            TokenUsage::from_value(&json!({"input_tokens": 10, "output_tokens": "5", "total_tokens": 1.5})).unwrap();
         assert_eq!(usage, TokenUsage { input_tokens: Some(10), output_tokens: Some(5), ..TokenUsage::default() });
         assert_eq!(usage.to_value(), json!({"input_tokens": 10, "output_tokens": 5}));
         assert_eq!(TokenUsage::from_value(&json!("{\"total_tokens\": 3}")).unwrap().total_tokens, Some(3));

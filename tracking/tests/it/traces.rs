@@ -245,7 +245,7 @@ fn start_body(id: &str) -> Value {
 }
 
 /// The body that MLflow's documentation of `/v1/traces` shows, for one span.
-fn otlp_body(trace_id: &str, parent: &str, attributes: Value) -> Value {
+fn otlp_body(trace_id: &str, parent: &str, attributes: &Value) -> Value {
     json!({"resourceSpans": [{
         "resource": {"attributes": [
             {"key": "service.name", "value": {"stringValue": "svc"}},
@@ -319,7 +319,7 @@ async fn spans_of_any_exporter_become_a_trace() {
         {"key": "mlflow.spanInputs", "value": {"stringValue": "{\"q\": 1}"}},
         {"key": "mlflow.traceTag.team", "value": {"stringValue": "blue"}},
     ]);
-    let body = otlp_body("0123456789abcdef0123456789abcdef", "", attributes);
+    let body = otlp_body("0123456789abcdef0123456789abcdef", "", &attributes);
     let answer = export(&server, JSON_HEADERS, body.to_string()).await;
     assert_eq!((answer.status, answer.body), (StatusCode::OK, json!("")));
 
@@ -361,7 +361,7 @@ async fn spans_and_info_may_come_in_either_order() {
     {
         let id = format!("tr-{hex}");
         let usage = json!([{"key": "mlflow.chat.tokenUsage", "value": {"stringValue": "{\"input_tokens\": 1}"}}]);
-        let spans = otlp_body(hex, "", usage).to_string();
+        let spans = otlp_body(hex, "", &usage).to_string();
         if spans_first {
             assert_eq!(export(&server, JSON_HEADERS, spans.clone()).await.status, StatusCode::OK);
             send(&server, "POST", "traces", start_body(&id)).await.ok();
@@ -387,11 +387,11 @@ async fn spans_and_info_may_come_in_either_order() {
 async fn a_trace_is_open_until_its_root_has_ended() {
     let server = TestServer::start().await;
     let hex = "2123456789abcdef0123456789abcdef";
-    let child = otlp_body(hex, "00000000000000ff", json!([]));
+    let child = otlp_body(hex, "00000000000000ff", &json!([]));
     export(&server, JSON_HEADERS, child.to_string()).await;
     let state = async || get(&server, &format!("traces/tr-{hex}")).await.ok()["trace"]["trace_info"]["state"].clone();
     assert_eq!(state().await, "IN_PROGRESS");
-    let mut root = otlp_body(hex, "", json!([]));
+    let mut root = otlp_body(hex, "", &json!([]));
     let span = &mut root["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
     span["spanId"] = json!("00000000000000ff");
     span["status"] = json!({"code": "STATUS_CODE_ERROR", "message": "boom"});
@@ -404,7 +404,7 @@ async fn exports_may_be_packed_and_name_a_run() {
     let server = TestServer::start().await;
     let run = server.run("0", "r", 1).await;
     let pack = |level: u8, hex: &str| {
-        let body = otlp_body(hex, "", json!([])).to_string();
+        let body = otlp_body(hex, "", &json!([])).to_string();
         if level == 0 {
             let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             packer.write_all(body.as_bytes()).unwrap();
@@ -421,7 +421,7 @@ async fn exports_may_be_packed_and_name_a_run() {
         let headers = [JSON_HEADERS, &[(CONTENT_ENCODING.as_str(), packing), ("x-mlflow-run-id", &run)]].concat();
         assert_eq!(export(&server, &headers, pack(level, hex)).await.status, StatusCode::OK, "{packing}");
         let id = format!("tr-{hex}");
-        assert_eq!(found(&server, &[id.clone()], &format!("run_id = '{run}' AND request_id = '{id}'"), &[]).await, [0]);
+        assert_eq!(found(&server, std::slice::from_ref(&id), &format!("run_id = '{run}' AND request_id = '{id}'"), &[]).await, [0]);
     }
 }
 
@@ -447,7 +447,7 @@ async fn exports_that_cannot_be_kept_are_refused() {
     let empty = json!("Invalid OpenTelemetry format - no spans found");
     check(&[("content-type", "application/x-protobuf"), at], "", 400, empty.clone()).await;
     check(&[("content-type", "application/json; charset=utf-8"), at], "{}", 400, empty).await;
-    let no_id = otlp_body("", "", json!([])).to_string();
+    let no_id = otlp_body("", "", &json!([])).to_string();
     let detail = "Cannot convert OpenTelemetry span to MLflow span: span `root` has no valid trace_id of 16 bytes";
     check(JSON_HEADERS, &no_id, 422, json!(detail)).await;
     let answer = export(&server, JSON_HEADERS, "{").await;
@@ -459,7 +459,7 @@ async fn exports_that_cannot_be_kept_are_refused() {
     let answer = export(&server, &headers, "{}").await;
     assert!(answer.body["detail"].as_str().unwrap().starts_with("Unsupported Content-Encoding: br"));
 
-    let body = otlp_body("0123456789abcdef0123456789abcdef", "", json!([])).to_string();
+    let body = otlp_body("0123456789abcdef0123456789abcdef", "", &json!([])).to_string();
     let nowhere = [("content-type", "application/json"), ("x-mlflow-experiment-id", "77")];
     export(&server, &nowhere, body).await.error(404, "RESOURCE_DOES_NOT_EXIST");
     get(&server, "traces/tr-0123456789abcdef0123456789abcdef").await.error(404, "RESOURCE_DOES_NOT_EXIST");

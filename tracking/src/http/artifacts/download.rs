@@ -1,4 +1,4 @@
-//! One artifact as an HTTP answer: streamed, in ranges, cached by its ETag, and never run by a browser.
+//! One artifact as an HTTP answer: streamed, in ranges, cached by its entity tag, and never run by a browser.
 
 use axum::{
     body::Body,

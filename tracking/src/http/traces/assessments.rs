@@ -43,7 +43,8 @@ pub(super) async fn update(
     mut fields: Fields,
 ) -> Result<Json<Value>> {
     let mut assessment = fields.required_object("assessment")?;
-    let mask = mask(fields.take("update_mask")?.ok_or_else(|| fields.missing("update_mask"))?)?;
+    let mask = fields.take("update_mask")?.ok_or_else(|| fields.missing("update_mask"))?;
+    let mask = mask_paths(&mask)?;
     let has = |name: &str| mask.iter().any(|it| it == name);
     let verdict = parse::verdict(&mut assessment)?.filter(|_| has("feedback") || has("expectation"));
     let update = AssessmentUpdate {
@@ -67,8 +68,8 @@ pub(super) async fn delete(
 }
 
 /// Protobuf's JSON writes a mask as names with commas, in camel case; some clients send `{"paths": [...]}`.
-fn mask(value: Value) -> Result<Vec<String>> {
-    let paths: Vec<String> = match &value {
+fn mask_paths(value: &Value) -> Result<Vec<String>> {
+    let paths: Vec<String> = match value {
         Value::String(text) => text.split(',').map(str::to_owned).collect(),
         Value::Object(object) => {
             let paths = object.get("paths").and_then(Value::as_array);

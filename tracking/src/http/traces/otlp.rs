@@ -70,7 +70,8 @@ pub(super) async fn export(State(tracking): State<Tracking>, request: Request) -
 async fn take(tracking: &Tracking, request: Request) -> Result<(), Refused> {
     let headers = request.headers().clone();
     let Some(experiment_id) = text(&headers, EXPERIMENT_HEADER) else {
-        let missing = json!([{"type": "missing", "loc": ["header", EXPERIMENT_HEADER], "msg": "Field required", "input": null}]);
+        let missing =
+            json!([{"type": "missing", "loc": ["header", EXPERIMENT_HEADER], "msg": "Field required", "input": null}]);
         return Err(Refused::Detail(StatusCode::UNPROCESSABLE_ENTITY, missing));
     };
     let experiment_id = ExperimentId::parse(experiment_id)?;
@@ -125,7 +126,9 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Refused> {
 fn unpack(body: &[u8], packing: &str) -> Result<Vec<u8>, Refused> {
     match packing {
         "" | "identity" => Ok(body.to_vec()),
-        "gzip" => unpacked(GzDecoder::new(body)).map_err(|why| bad(format!("Failed to decompress gzip payload: {why}"))),
+        "gzip" => {
+            unpacked(GzDecoder::new(body)).map_err(|why| bad(format!("Failed to decompress gzip payload: {why}")))
+        }
         // Some clients leave out the zlib header that the name stands for.
         "deflate" => unpacked(ZlibDecoder::new(body))
             .or_else(|_| unpacked(DeflateDecoder::new(body)))

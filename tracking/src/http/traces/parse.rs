@@ -57,9 +57,8 @@ pub(super) fn assessment(mut fields: Fields, trace_id: &str) -> Result<Assessmen
     let create_time_ms = time(fields.text("create_time")?, "create_time")?.unwrap_or_else(now_ms);
     let last_update_time_ms = time(fields.text("last_update_time")?, "last_update_time")?.unwrap_or(create_time_ms);
     let metadata = object(fields.take("metadata")?, "metadata")?;
-    let verdict = verdict(&mut fields)?.ok_or_else(|| {
-        Error::invalid("Exactly one of `expectation`, `feedback`, or `issue` should be specified.")
-    })?;
+    let verdict = verdict(&mut fields)?
+        .ok_or_else(|| Error::invalid("Exactly one of `expectation`, `feedback`, or `issue` should be specified."))?;
     Ok(Assessment {
         assessment_id: fields.text("assessment_id")?.filter(|it| !it.is_empty()).unwrap_or_else(Assessment::new_id),
         name,

@@ -154,7 +154,9 @@ pub(super) fn assessment(it: &Assessment) -> Value {
             );
         }
         Verdict::Expectation(value) => wire.set("expectation", json!({"value": value})),
-        Verdict::Issue { issue_name } => wire.set("issue", json!({"issue_name": issue_name.as_deref().unwrap_or_default()})),
+        Verdict::Issue { issue_name } => {
+            wire.set("issue", json!({"issue_name": issue_name.as_deref().unwrap_or_default()}));
+        }
     }
     wire.set_if_any("rationale", it.rationale.as_deref());
     if !it.metadata.is_empty() {

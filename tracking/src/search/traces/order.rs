@@ -35,7 +35,8 @@ pub(super) fn sort(order_by: &[String]) -> Result<Sorted> {
                 python_list(order_by.iter().map(String::as_str))
             )));
         }
-        sorted.order.push_str(&format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {direction}, "));
+        let term = format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {direction}, ");
+        sorted.order.push_str(&term);
         seen.push(field);
     }
     if !seen.iter().any(|it| it == "trace_info.timestamp_ms") {
@@ -76,9 +77,10 @@ fn sort_subject(identifier: &str) -> Result<Key> {
 impl Sorted {
     /// Joins the value of a key, and gives its column.
     fn join(&mut self, table: &str, joined: &str, key: &str) -> String {
-        self.joins.push_str(&format!(
+        let join = format!(
             "LEFT JOIN {table} AS {joined} ON {joined}.request_id = trace_info.request_id AND {joined}.\"key\" = ? "
-        ));
+        );
+        self.joins.push_str(&join);
         self.join_args.push(key.into());
         format!("{joined}.value")
     }

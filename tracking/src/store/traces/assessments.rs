@@ -54,7 +54,8 @@ impl Store {
                         }
                     }
                     let taken = stored.assessment_id.clone();
-                    write(tx, vec![values(&stored, experiment_id, timestamp_ms)], "").await.map_err(|error| match error {
+                    write(tx, vec![values(&stored, experiment_id, timestamp_ms)], "").await.map_err(|error| match error
+                    {
                         Error::Database(db::Error::Constraint(_)) => {
                             Error::AlreadyExists(format!("Assessment with ID '{taken}' already exists"))
                         }
@@ -70,13 +71,11 @@ impl Store {
     pub async fn assessment(&self, trace_id: &str, assessment_id: &str) -> Result<Assessment> {
         let sql = format!("SELECT {COLUMNS} FROM assessments WHERE trace_id = ? AND assessment_id = ?");
         let row: Option<Row> = self.db.fetch_optional(sql, vec![trace_id.into(), assessment_id.into()]).await?;
-        match row {
-            Some(row) => row.try_into(),
-            None => {
-                self.trace_infos(&[trace_id.to_owned()], None).await?.first().ok_or_else(|| no_trace(trace_id))?;
-                Err(not_found(trace_id, assessment_id))
-            }
+        if let Some(row) = row {
+            return row.try_into();
         }
+        self.trace_info(trace_id).await?;
+        Err(not_found(trace_id, assessment_id))
     }
 
     /// Changes an assessment.
@@ -241,7 +240,8 @@ impl TryFrom<Row> for Assessment {
 
     fn try_from(row: Row) -> Result<Self> {
         let id = row.assessment_id.clone();
-        let broken = |what: &str, error: String| Error::internal(format!("reading the {what} of assessment {id}"), error);
+        let broken =
+            |what: &str, error: String| Error::internal(format!("reading the {what} of assessment {id}"), error);
         let value: Json = serde_json::from_str(&row.value).map_err(|error| broken("value", error.to_string()))?;
         let verdict = match row.assessment_type.as_str() {
             "feedback" => {

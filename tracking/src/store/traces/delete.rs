@@ -23,7 +23,9 @@ impl Store {
             }
             TraceDeletion::UpTo { max_timestamp_ms, max_traces } => {
                 if max_traces.is_some_and(|it| it <= 0) {
-                    return Err(Error::invalid("`max_traces` must be a positive integer, received a value of 0 or less."));
+                    return Err(Error::invalid(
+                        "`max_traces` must be a positive integer, received a value of 0 or less.",
+                    ));
                 }
                 let chosen = "request_id IN (SELECT request_id FROM trace_info WHERE experiment_id = ? \
                               AND timestamp_ms <= ? ORDER BY timestamp_ms, request_id LIMIT ?)";

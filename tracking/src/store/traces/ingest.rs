@@ -96,15 +96,16 @@ impl Arrived {
             found.next().map(as_text)
         };
         let session_id = first_text(&[keys::OTEL_SESSION, keys::OTEL_CONVERSATION]);
-        let root_tags = root.into_iter().flat_map(|it| &it.attributes).filter_map(|(key, value)| {
-            Some((key.strip_prefix(keys::TRACE_TAG_PREFIX)?.to_owned(), as_text(value)))
-        });
+        let root_tags = root
+            .into_iter()
+            .flat_map(|it| &it.attributes)
+            .filter_map(|(key, value)| Some((key.strip_prefix(keys::TRACE_TAG_PREFIX)?.to_owned(), as_text(value))));
         let mut root_tags: Vec<(String, String)> = root_tags.filter(|(key, _)| is_tag_key(key)).collect();
         let trace_name = root_tags.extract_if(.., |(key, _)| key == keys::TRACE_NAME).map(|(_, name)| name).last();
         // The SDK's own facts are noise, and MLflow's tags are not for a resource to set.
-        let facts = resource.iter().filter(|(key, _)| {
-            !key.starts_with("telemetry.sdk.") && !key.starts_with("mlflow.") && is_tag_key(key)
-        });
+        let facts = resource
+            .iter()
+            .filter(|(key, _)| !key.starts_with("telemetry.sdk.") && !key.starts_with("mlflow.") && is_tag_key(key));
         let facts = facts.map(|(key, value)| (key.clone(), as_text(value)));
         let place = (keys::SPANS_LOCATION.to_owned(), keys::TRACKING_STORE.to_owned());
         let tags = facts.chain(root_tags).filter(|(key, _)| key != keys::SPANS_LOCATION).chain([place]);
@@ -147,10 +148,11 @@ impl Arrived {
     /// Completes the row of a trace by these spans; `stored` are its spans of earlier batches.
     fn complete(&self, row: &mut TraceRow, is_finalized: bool, stored: Vec<Usages>) {
         if !is_finalized {
-            let ended = row.execution_time_ms.map(|it| row.timestamp_ms + it);
+            let ended = row.execution_time_ms.map(|it| row.timestamp_ms.saturating_add(it));
             row.timestamp_ms = row.timestamp_ms.min(self.start_ms);
             if let Some(end_ms) = self.end_ms {
-                row.execution_time_ms = Some(ended.map_or(end_ms, |it| it.max(end_ms)) - row.timestamp_ms);
+                row.execution_time_ms =
+                    Some(ended.map_or(end_ms, |it| it.max(end_ms)).saturating_sub(row.timestamp_ms));
             }
         }
         let is_open = [TraceState::InProgress, TraceState::Unspecified].iter().any(|it| it.name() == row.status);
@@ -172,10 +174,10 @@ impl Arrived {
         // What the trace's maker said of tokens and cost is not added to.
         let (usage, cost) = aggregate(&[stored, self.usages.clone()].concat());
         let has_own = |key: fn(&Usages) -> bool| self.usages.iter().any(key);
-        if has_own(|it| it.usage.is_some()) && !(is_finalized && !row.usage.is_empty()) {
+        if has_own(|it| it.usage.is_some()) && (!is_finalized || row.usage.is_empty()) {
             row.usage = usage.unwrap_or_default();
         }
-        if has_own(|it| it.cost.is_some()) && !(is_finalized && !row.cost.is_empty()) {
+        if has_own(|it| it.cost.is_some()) && (!is_finalized || row.cost.is_empty()) {
             row.cost = cost.unwrap_or_default();
         }
     }
@@ -195,16 +197,13 @@ async fn write(tx: &mut Tx, experiment_id: ExperimentId, arrived: Vec<Arrived>) 
     let (mut traces, mut spans, mut tags, mut users) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for it in arrived {
         let id = it.trace_id.as_str();
-        let row = match known.remove(id) {
-            Some(mut row) => {
-                it.complete(&mut row, finalized.contains(id), stored.remove(id).unwrap_or_default());
-                row
-            }
-            None => {
-                let place = artifact_location(&location, &it.trace_id);
-                tags.push(Pair::new(&it.trace_id, keys::ARTIFACT_LOCATION, place)?);
-                it.new_row(experiment_id)
-            }
+        let row = if let Some(mut row) = known.remove(id) {
+            it.complete(&mut row, finalized.contains(id), stored.remove(id).unwrap_or_default());
+            row
+        } else {
+            let place = artifact_location(&location, &it.trace_id);
+            tags.push(Pair::new(&it.trace_id, keys::ARTIFACT_LOCATION, place)?);
+            it.new_row(experiment_id)
         };
         if let Some(user) = it.user {
             users.push(Pair::new(&it.trace_id, keys::USER, user)?);

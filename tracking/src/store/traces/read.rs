@@ -35,12 +35,12 @@ impl Store {
         experiment_ids: Option<&[ExperimentId]>,
     ) -> Result<Vec<TraceInfo>> {
         let (marks, mut args) = in_list(trace_ids.iter().map(String::as_str));
-        let mut sql = format!("SELECT {} FROM trace_info WHERE request_id IN ({marks})", rows::COLUMNS);
-        if let Some(ids) = experiment_ids {
+        let only = experiment_ids.map_or_else(String::new, |ids| {
             let (marks, ids) = in_list(ids.iter().map(|it| it.0));
-            sql.push_str(&format!(" AND experiment_id IN ({marks})"));
             args.extend(ids);
-        }
+            format!(" AND experiment_id IN ({marks})")
+        });
+        let sql = format!("SELECT {} FROM trace_info WHERE request_id IN ({marks}){only}", rows::COLUMNS);
         let mut found: Vec<TraceRow> = self.db.fetch_all(sql, args).await?;
         let places: HashMap<&str, usize> = trace_ids.iter().map(String::as_str).zip(0..).collect();
         found.sort_by_key(|row| places.get(row.request_id.as_str()).copied());

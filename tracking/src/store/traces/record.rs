@@ -13,7 +13,11 @@ use crate::{
     Error, Result,
     experiment::ExperimentId,
     store::{Store, experiments, in_list},
-    trace::{NewTrace, Usages, aggregate, keys, preview::{Speaker, preview}, text::python_json},
+    trace::{
+        NewTrace, Usages, aggregate, keys,
+        preview::{Speaker, preview},
+        text::python_json,
+    },
 };
 
 impl Store {

@@ -166,11 +166,7 @@ impl Pair {
     /// A pair within the columns' limits: too long a key is refused, too long a value is cut, as in MLflow.
     pub(super) fn new(trace_id: &TraceId, key: &str, value: String) -> Result<Self> {
         check_length("key", KEY_CHARS_MAX, key)?;
-        Ok(Self {
-            trace_id: trace_id.to_string(),
-            key: key.to_owned(),
-            value: truncate(value, TAG_VALUE_CHARS_MAX),
-        })
+        Ok(Self { trace_id: trace_id.to_string(), key: key.to_owned(), value: truncate(value, TAG_VALUE_CHARS_MAX) })
     }
 }
 
@@ -275,9 +271,8 @@ pub(super) async fn write_spans(tx: &mut Tx, rows: Vec<SpanRow>) -> Result<()> {
     let updates: Vec<String> = updates.map(|it| format!("{it} = excluded.{it}")).collect();
     let head = format!("INSERT INTO spans ({})", SPAN_COLUMNS.join(", "));
     let tail = format!("ON CONFLICT (trace_id, span_id) DO UPDATE SET {}", updates.join(", "));
-    let values = rows.into_iter().flat_map(|row| {
-        [row.trace_id.into(), row.experiment_id.into()].into_iter().chain(row.values)
-    });
+    let values =
+        rows.into_iter().flat_map(|row| [row.trace_id.into(), row.experiment_id.into()].into_iter().chain(row.values));
     tx.insert_rows(&head, SPAN_COLUMNS.len(), &tail, values.collect()).await?;
     Ok(())
 }
