@@ -6,35 +6,40 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Result};
 use candle_transformers::models::{quantized_llama, quantized_qwen3};
 
-use crate::Error;
-use crate::decoder::Decoder;
+use crate::decoder::{self, Decoder, Packed};
 use crate::gguf::ModelFile;
-use crate::requantized;
+use crate::{Error, Options};
 
-type Reader = requantized::Requantized<std::io::BufReader<std::fs::File>>;
+type Reader = std::io::BufReader<std::fs::File>;
 
-/// One architecture: its GGUF name, how it is loaded, and the longest context that its code can hold.
+/// One architecture: its GGUF name, how candle loads it, and the longest context that candle's code can hold.
 struct Architecture {
     name: &'static str,
-    context_max: usize,
+    candle_context_max: usize,
     load: fn(Content, &mut Reader) -> Result<Decoder>,
 }
 
 /// The context length where neither the configuration nor the file asks for less: KV memory grows with it.
 const CONTEXT_DEFAULT: usize = 4096;
 
-/// All architectures. candle's code for llama has a table of 4096 positions; the others take the length from the file.
+/// No file may ask for more: tables and caches are made for it.
+const CONTEXT_MAX: usize = 1 << 17;
+
+/// More threads than any machine has cores are a mistake.
+const THREADS_MAX: usize = 1024;
+
+/// All architectures. candle's code for llama has a table of 4096 positions; for qwen3 it makes one of any length.
 const ARCHITECTURES: [Architecture; 2] = [
     Architecture {
         name: "llama",
-        context_max: 4096,
+        candle_context_max: 4096,
         load: |content, reader| {
             quantized_llama::ModelWeights::from_gguf(content, reader, &Device::Cpu).map(Decoder::Llama)
         },
     },
     Architecture {
         name: "qwen3",
-        context_max: 1 << 17,
+        candle_context_max: CONTEXT_MAX,
         load: |content, reader| {
             quantized_qwen3::ModelWeights::from_gguf(content, reader, &Device::Cpu).map(Decoder::Qwen3)
         },
@@ -42,7 +47,7 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// Loads the weights; gives them with the context length that they are good for.
-pub(crate) fn load(mut file: ModelFile, context_length: Option<usize>) -> std::result::Result<(Decoder, usize), Error> {
+pub(crate) fn load(mut file: ModelFile, options: &Options) -> std::result::Result<(Decoder, usize), Error> {
     let name = file.text("general.architecture").unwrap_or_default().to_owned();
     let Some(architecture) = ARCHITECTURES.iter().find(|it| it.name == name) else {
         let names = ARCHITECTURES.map(|it| format!("`{}`", it.name)).join(", ");
@@ -51,15 +56,23 @@ pub(crate) fn load(mut file: ModelFile, context_length: Option<usize>) -> std::r
         );
     };
     check_shape(&file, &name)?;
-    let context_length = fit_context(&file, architecture, context_length)?;
-    // The tables of rotations are computed for this length: the file's own may be much longer than what we serve.
-    let shown = Value::U32(u32::try_from(context_length).expect("at most context_max"));
+    let is_packable = decoder::is_packable(&file.content);
+    let context_max = if is_packable { CONTEXT_MAX } else { architecture.candle_context_max };
+    let context_length = fit_context(&file, &name, context_max, options.context_length)?;
+    let threads = fit_threads(&file, is_packable, options.threads)?;
+    // candle makes tables for this length: the file's own may be much longer than what we serve.
+    let shown = Value::U32(u32::try_from(context_length).expect("at most CONTEXT_MAX"));
     file.content.metadata.insert(format!("{name}.context_length"), shown);
 
-    let path = file.path;
-    let broken = |reason: String| Error::Broken { path: path.clone(), reason };
-    let (content, mut reader) = requantized::view(file.content, file.reader);
-    let loaded = catch_unwind(AssertUnwindSafe(|| (architecture.load)(content, &mut reader)));
+    let ModelFile { path, content, mut reader } = file;
+    let broken = |reason: String| Error::Broken { path, reason };
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        if is_packable {
+            Packed::load(&name, &content, &mut reader, threads).map(Decoder::Packed)
+        } else {
+            (architecture.load)(content, &mut reader)
+        }
+    }));
     match loaded {
         Ok(Ok(decoder)) => Ok((decoder, context_length)),
         Ok(Err(error)) => Err(broken(format!("its weights do not make a `{name}` model ({error})"))),
@@ -76,14 +89,20 @@ fn check_shape(file: &ModelFile, name: &str) -> std::result::Result<(), Error> {
     if blocks == 0 || blocks > file.content.tensor_infos.len() {
         return Err(file.broken(format!("it says that it has {blocks} blocks, but the tensors are not there")));
     }
-    if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 || width % heads != 0 || width != embedding_width {
+    let is_llama = name == "llama";
+    if heads == 0
+        || kv_heads == 0
+        || heads % kv_heads != 0
+        || (is_llama && width % heads != 0)
+        || width != embedding_width
+    {
         return Err(file.broken(format!(
             "its sizes contradict each other: {heads} heads, {kv_heads} KV heads, width {width}, embeddings of width \
              {embedding_width}"
         )));
     }
     let rotated = file.number(&format!("{name}.rope.dimension_count"));
-    if name == "llama" && rotated != Some(width / heads) {
+    if is_llama && rotated != Some(width / heads) {
         return Err(file.unsupported(format!(
             "it rotates {} of the {} numbers of each head, and only whole heads can be computed",
             rotated.unwrap_or_default(),
@@ -106,21 +125,38 @@ fn check_shape(file: &ModelFile, name: &str) -> std::result::Result<(), Error> {
 
 fn fit_context(
     file: &ModelFile,
-    architecture: &Architecture,
+    name: &str,
+    context_max: usize,
     wanted: Option<usize>,
 ) -> std::result::Result<usize, Error> {
-    let trained = file.needed_number(&format!("{}.context_length", architecture.name))?;
-    let most = trained.min(architecture.context_max);
+    let most = file.needed_number(&format!("{name}.context_length"))?.min(context_max);
     if most == 0 {
         return Err(file.broken("its context length is 0"));
     }
     match wanted {
         None => Ok(most.min(CONTEXT_DEFAULT)),
         Some(wanted) if (1..=most).contains(&wanted) => Ok(wanted),
-        Some(wanted) => Err(Error::Option {
-            path: file.path.clone(),
-            option: format!("context_length {wanted}"),
-            reason: format!("give 1 to {most}"),
-        }),
+        Some(wanted) => Err(file.option(format!("context_length {wanted}"), format!("give 1 to {most}"))),
     }
+}
+
+/// Our decoder has threads of its own; candle has one pool for the process, sized by the environment.
+fn fit_threads(file: &ModelFile, is_packable: bool, wanted: Option<usize>) -> std::result::Result<usize, Error> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let Some(wanted) = wanted else { return Ok(cores) };
+    let option = format!("threads {wanted}");
+    if !(1..=THREADS_MAX).contains(&wanted) {
+        return Err(file.option(option, format!("give 1 to {THREADS_MAX}; this machine has {cores} cores")));
+    }
+    let there = candle_core::utils::barrier_pool().n_workers() + 1;
+    if !is_packable && wanted != there {
+        return Err(file.option(
+            option,
+            format!(
+                "weights of this format are computed by candle, with {there} threads for the whole process; leave \
+                 `threads` out, or start with CANDLE_NUM_THREADS={wanted} in the environment"
+            ),
+        ));
+    }
+    Ok(wanted)
 }

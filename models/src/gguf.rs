@@ -51,6 +51,11 @@ impl ModelFile {
         Error::Unsupported { path: self.path.clone(), reason: reason.into() }
     }
 
+    /// An error about an option that does not fit this file or machine.
+    pub(crate) fn option(&self, option: String, reason: String) -> Error {
+        Error::Option { path: self.path.clone(), option, reason }
+    }
+
     /// A text of the metadata, if it is there.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.content.metadata.get(key)?.to_string().ok().map(String::as_str)

@@ -6,7 +6,6 @@
 
 mod error;
 mod gguf;
-mod requantized;
 
 mod architecture;
 mod decoder;

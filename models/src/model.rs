@@ -19,7 +19,7 @@ use crate::{Error, architecture};
 pub struct Options {
     /// The name that its replies carry; the file's own name where `None`.
     pub name: Option<String>,
-    /// Threads that compute; `None` for candle's choice, one for each physical core.
+    /// Threads that compute; `None` for one on each core.
     pub threads: Option<usize>,
     /// Tokens of prompt and answer together; `None` for the model's own, up to 4096.
     pub context_length: Option<usize>,
@@ -49,9 +49,8 @@ impl LocalModel {
     /// Opens a GGUF file and loads it. This reads the whole file: call it where blocking is fine.
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, Error> {
         let file = ModelFile::open(path)?;
-        check_threads(path, options.threads)?;
         if options.queue_max == 0 {
-            return Err(option(path, "queue_max 0", "give 1 or more"));
+            return Err(file.option("queue_max 0".to_owned(), "give 1 or more".to_owned()));
         }
         let tokenizer = Arc::new(Tokenizer::from_gguf(&file)?);
         let template = match file.text("tokenizer.chat_template") {
@@ -59,9 +58,9 @@ impl LocalModel {
             Some(source) => ChatTemplate::new(source, tokenizer.start_text(), tokenizer.end_text())
                 .map_err(|error| format!("its chat template does not parse: {error}")),
         };
+        let (decoder, context_length) = architecture::load(file, &options)?;
         let named = options.name.or_else(|| Some(path.file_stem()?.to_string_lossy().into_owned()));
         let name = named.unwrap_or_else(|| "local".to_owned());
-        let (decoder, context_length) = architecture::load(file, options.context_length)?;
         if let Err(reason) = &template {
             tracing::warn!(model = name, reason, "this model takes completions but no chats");
         }
@@ -134,22 +133,4 @@ impl LanguageModel for LocalModel {
         let include_usage = request.include_usage;
         Ok(self.begin(request).await?.completion_chunks(Header::new("cmpl", &self.name), include_usage))
     }
-}
-
-/// candle has one pool of threads for the process, whose size it reads from the environment.
-fn check_threads(path: &Path, wanted: Option<usize>) -> std::result::Result<(), Error> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let there = candle_core::utils::barrier_pool().n_workers() + 1;
-    if wanted == there {
-        return Ok(());
-    }
-    let reason = format!(
-        "all models of this process compute with {there} threads; start it with CANDLE_NUM_THREADS={} in its environment",
-        wanted.max(1)
-    );
-    Err(option(path, &format!("threads {wanted}"), &reason))
-}
-
-fn option(path: &Path, option: &str, reason: &str) -> Error {
-    Error::Option { path: path.to_owned(), option: option.to_owned(), reason: reason.to_owned() }
 }
