@@ -170,16 +170,12 @@ impl Dataset {
         let column = self.column(name)?;
         let number = |(row, cells): (usize, &Vec<Cell>)| match &cells[column] {
             Cell::Missing => Ok(None),
-            Cell::Text(text) => match delimited::number(text) {
-                Some(it) => Ok(Some(it)),
-                None => Err(Error::Data(format!(
+            cell => cell.read_number().map(Some).ok_or_else(|| {
+                Error::Data(format!(
                     "{}: column `{name}` must be numeric, but has `{}`",
                     self.place(row),
-                    shorten(text)
-                ))),
-            },
-            other => other.number().map(Some).ok_or_else(|| {
-                Error::Data(format!("{}: column `{name}` must be numeric, but has a list or map", self.place(row)))
+                    shorten(&cell.to_string())
+                ))
             }),
         };
         self.rows.iter().enumerate().map(number).collect()

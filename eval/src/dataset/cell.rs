@@ -60,6 +60,14 @@ impl Cell {
         }
     }
 
+    /// This value as a number, also where it is text that spells one.
+    pub(crate) fn read_number(&self) -> Option<f64> {
+        match self {
+            Self::Text(text) => super::delimited::number(text),
+            other => other.number(),
+        }
+    }
+
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Missing)
     }

@@ -125,7 +125,7 @@ fn predicted_numbers(answers: &Answers, material: &Material<'_>) -> Result<Vec<O
         Answers::Predicted { labels, .. } => labels
             .iter()
             .enumerate()
-            .map(|(row, cell)| match (cell, cell.number()) {
+            .map(|(row, cell)| match (cell, cell.read_number()) {
                 (Cell::Missing, _) => Ok(None),
                 (_, Some(number)) => Ok(Some(number)),
                 (other, None) => Err(Error::Data(format!(

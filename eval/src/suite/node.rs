@@ -34,9 +34,9 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// Reads a YAML (or JSON) document.
+    /// Reads a YAML (or JSON) document; `y`, `on` and their kin are words, as YAML 1.2 has it.
     pub(crate) fn parse(text: &str) -> Result<Self, serde_saphyr::Error> {
-        serde_saphyr::from_str(text)
+        serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
     }
 
     /// The value under `key`, where this is a map that has it.

@@ -6,7 +6,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::node::{Kind, Node, words};
+use super::node::{Entry, Kind, Node, words};
 use crate::error::nearest;
 
 /// The JSON Schema of the suite format, for editors and for `tidegate eval schema`.
@@ -105,6 +105,7 @@ impl<'a> Checker<'a> {
         let Kind::Map(entries) = &node.kind else { return Ok(()) };
         let none = Map::new();
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+        required(schema, known, node, entries, path)?;
         for entry in entries {
             let (key, line) = (&entry.key, entry.line);
             path.push(key.clone());
@@ -120,11 +121,6 @@ impl<'a> Checker<'a> {
             };
             path.pop();
             checked?;
-        }
-        for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            if node.get(key).is_none() {
-                return Err(problem(node, path, &format!("the key `{key}` is missing")));
-            }
         }
         let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
         if bound("minProperties").is_some_and(|it| (entries.len() as u64) < it) {
@@ -156,6 +152,30 @@ impl<'a> Checker<'a> {
         }
         Ok(())
     }
+}
+
+/// A missing key comes before unknown ones: among alternatives, the one whose keys are there was meant.
+fn required(
+    schema: &Map<String, Value>,
+    known: &Map<String, Value>,
+    node: &Node,
+    entries: &[Entry],
+    path: &[String],
+) -> Result<(), Problem> {
+    for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if node.get(key).is_some() {
+            continue;
+        }
+        let misspelt = |it: &&Entry| !known.contains_key(&it.key) && nearest(&it.key, [key]).contains("did you mean");
+        return Err(match entries.iter().find(misspelt) {
+            Some(entry) => {
+                let message = format!("unknown key `{}`{}", entry.key, nearest(&entry.key, [key]));
+                Problem { line: entry.line, message: at(path, &message), depth: (path.len() + 1) * 2 }
+            }
+            None => problem(node, path, &format!("the key `{key}` is missing")),
+        });
+    }
+    Ok(())
 }
 
 fn one_of(values: &[Value], node: &Node, path: &[String]) -> Result<(), Problem> {

@@ -16,7 +16,7 @@ impl Builder<'_> {
     pub(super) fn targets(&self) -> Result<Vec<Target>> {
         let node = self.document.get("targets").expect("the schema requires `targets`");
         let is_single = match &node.kind {
-            NodeKind::Map(entries) => entries.iter().any(|it| FORMS.contains(&it.key.as_str())),
+            NodeKind::Map(entries) => entries.iter().any(is_form),
             _ => true,
         };
         if is_single {
@@ -194,6 +194,18 @@ impl Builder<'_> {
             Some((_, line)) => Err(self.wrong_at(line, &format!("`{key}.{name}` must be text"))),
         }
     }
+}
+
+/// Whether a key makes its map a single target: a target may also be named `model`, and then its value is a target.
+fn is_form(entry: &Entry) -> bool {
+    const PARTS: [&str; 4] = ["label", "scores", "interval", "ranking"];
+    FORMS.contains(&entry.key.as_str())
+        && match &entry.value.kind {
+            NodeKind::Map(inner) => {
+                entry.key == "predictions" && inner.iter().any(|it| PARTS.contains(&it.key.as_str()))
+            }
+            _ => true,
+        }
 }
 
 fn object(node: Option<&Node>) -> Map<String, Value> {
