@@ -138,4 +138,51 @@ mod tests {
     fn the_error_is_json_whatever_the_path_holds() {
         assert_eq!(json_string(r#"a"b\c"#), r#""a\"b\\c""#);
     }
+
+    async fn ask(path: &str, if_none_match: Option<&str>) -> (StatusCode, HeaderMap, String) {
+        let mut headers = HeaderMap::new();
+        if let Some(tag) = if_none_match {
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_str(tag).expect("a tag is a header value"));
+        }
+        let response = serve(path.parse().expect("a path is a URI"), headers).await;
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("the body is in memory");
+        (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test]
+    async fn an_unknown_api_path_answers_in_the_error_shape_of_the_api() {
+        let (status, headers, body) = ask("/api/2.0/mlflow/nothing", None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        assert!(
+            body.starts_with(r#"{"error_code":"ENDPOINT_NOT_FOUND","message":"nothing is served at /api"#),
+            "{body}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_script_is_not_answered_with_a_page() {
+        assert_eq!(ask("/assets/gone.js", None).await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn a_page_of_the_app_is_the_app_or_says_how_to_build_it() {
+        let (status, headers, body) = ask("/experiments/1", None).await;
+        assert!(headers[header::CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("text/html")));
+        if Assets::get("index.html").is_none() {
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(body.contains("npm --prefix ui run build"), "{body}");
+            return;
+        }
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.contains("<div id=\"root\">"), "{body}");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
+        assert!(
+            headers[header::CONTENT_SECURITY_POLICY].to_str().is_ok_and(|policy| policy.contains("default-src 'self'"))
+        );
+        let tag = headers[header::ETAG].to_str().expect("a tag is ASCII");
+        let (status, _, body) = ask("/experiments/1", Some(tag)).await;
+        assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
+    }
 }

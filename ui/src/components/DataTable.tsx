@@ -1,7 +1,7 @@
 /** A table that renders only the rows in view. The first column stays in place; the keyboard walks the rows. */
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowDown, ArrowUp } from 'lucide-react'
-import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { memo, useCallback, useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import styles from './DataTable.module.css'
 
 export type Column<Row> = {
@@ -47,6 +47,9 @@ const selectWidth = 34
 const overscan = 12
 /** How many rows before the end the next page is asked for. */
 const endMargin = 30
+
+const cellStyle = <Row,>(column: Column<Row>, index: number, selectable: boolean) => ({ width: column.width, flexGrow: column.grow ? 1 : 0, ...(index === 0 ? { left: selectable ? selectWidth : 0 } : {}) })
+const cellClass = <Row,>(column: Column<Row>, index: number) => `${column.numeric ? styles.numeric : ''} ${index === 0 ? styles.pinned : ''}`
 
 export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, onSelect, onOpen, current, sort, onSort, onEnd, loadingMore, rowHeight = 28, depth, empty }: Props<Row>) {
   const scroller = useRef<HTMLDivElement>(null)
@@ -97,12 +100,22 @@ export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, 
     }
   }
 
+  // Rows are memoised: what they call stays the same function and reads the latest table.
+  const latest = useRef({ select, onOpen })
+  latest.current = { select, onOpen }
+  const press = useCallback((row: Row, index: number, range: boolean, box: boolean) => {
+    if (!box) {
+      scroller.current?.focus({ preventScroll: true })
+      setActive(index)
+    }
+    if (latest.current.onOpen && !range && !box) latest.current.onOpen(row)
+    else latest.current.select(index, range)
+  }, [])
+
   const width = columns.reduce((sum, column) => sum + column.width, onSelect ? selectWidth : 0)
-  const pinned = (index: number) => (index === 0 ? { left: onSelect ? selectWidth : 0 } : {})
-  const cellStyle = (column: Column<Row>, index: number) => ({ width: column.width, flexGrow: column.grow ? 1 : 0, ...pinned(index) })
-  const cellClass = (column: Column<Row>, index: number) => `${column.numeric ? styles.numeric : ''} ${index === 0 ? styles.pinned : ''}`
 
   return (
+    // oxlint-disable-next-line jsx-a11y/no-static-element-interactions -- the role is one of two
     <div
       ref={scroller}
       className={styles.table}
@@ -131,7 +144,7 @@ export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, 
             </div>
           )}
           {columns.map((column, index) => (
-            <HeadCell key={column.id} column={column} className={cellClass(column, index)} style={cellStyle(column, index)} sort={sort} onSort={onSort} />
+            <HeadCell key={column.id} column={column} className={cellClass(column, index)} style={cellStyle(column, index, onSelect !== undefined)} sort={sort} onSort={onSort} />
           ))}
         </div>
       </div>
@@ -143,38 +156,22 @@ export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, 
           const key = rowKey(row)
           const on = selected?.has(key) ?? false
           return (
-            // The grid itself handles the keyboard, by its active row.
-            // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
-            <div
+            <DataRow
               key={key}
-              id={`row-${key}`}
-              role="row"
-              tabIndex={-1}
-              aria-rowindex={item.index + 2}
-              aria-selected={selected ? on : key === current}
-              aria-level={depth ? depth(row) + 1 : undefined}
-              data-active={item.index === active || undefined}
-              className={`${styles.row} ${onOpen || onSelect ? styles.clickable : ''}`}
-              style={{ transform: `translateY(${item.start}px)`, height: rowHeight }}
-              onClick={(event) => {
-                if ((event.target as HTMLElement).closest('a,button,input,[role=menu]')) return
-                scroller.current?.focus({ preventScroll: true })
-                setActive(item.index)
-                if (onOpen && !event.shiftKey) onOpen(row)
-                else select(item.index, event.shiftKey)
-              }}
-            >
-              {onSelect && (
-                <div role="gridcell" className={`${styles.td} ${styles.check}`}>
-                  <input type="checkbox" tabIndex={-1} aria-label={`Select row ${item.index + 1}`} checked={on} onChange={() => {}} onClick={(event) => select(item.index, event.shiftKey)} />
-                </div>
-              )}
-              {columns.map((column, index) => (
-                <div key={column.id} role="gridcell" className={`${styles.td} ${cellClass(column, index)}`} style={cellStyle(column, index)}>
-                  {column.cell(row, item.index)}
-                </div>
-              ))}
-            </div>
+              id={key}
+              row={row}
+              index={item.index}
+              columns={columns}
+              start={item.start}
+              height={rowHeight}
+              checked={selected ? on : undefined}
+              current={selected ? on : key === current}
+              active={item.index === active}
+              level={depth ? depth(row) + 1 : undefined}
+              selectable={onSelect !== undefined}
+              clickable={onOpen !== undefined || onSelect !== undefined}
+              onPress={press}
+            />
           )
         })}
       </div>
@@ -186,6 +183,55 @@ export function DataTable<Row>({ label, rows, columns, rowKey, total, selected, 
     </div>
   )
 }
+
+type RowProps<Row> = {
+  id: string
+  row: Row
+  index: number
+  columns: Column<Row>[]
+  start: number
+  height: number
+  checked: boolean | undefined
+  current: boolean
+  active: boolean
+  level: number | undefined
+  selectable: boolean
+  clickable: boolean
+  onPress: (row: Row, index: number, range: boolean, box: boolean) => void
+}
+
+/** One row; drawn again only when something of it changes, so scrolling costs only the rows that appear. */
+const DataRow = memo(function DataRow<Row>({ id, row, index, columns, start, height, checked, current, active, level, selectable, clickable, onPress }: RowProps<Row>) {
+  return (
+    // The grid itself handles the keyboard, by its active row.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
+    <div
+      id={`row-${id}`}
+      role="row"
+      tabIndex={-1}
+      aria-rowindex={index + 2}
+      aria-selected={current}
+      aria-level={level}
+      data-active={active || undefined}
+      className={`${styles.row} ${clickable ? styles.clickable : ''}`}
+      style={{ transform: `translateY(${start}px)`, height }}
+      onClick={(event) => {
+        if (!(event.target as HTMLElement).closest('a,button,input,[role=menu]')) onPress(row, index, event.shiftKey, false)
+      }}
+    >
+      {selectable && (
+        <div role="gridcell" className={`${styles.td} ${styles.check}`}>
+          <input type="checkbox" tabIndex={-1} aria-label={`Select row ${index + 1}`} checked={checked} onChange={() => {}} onClick={(event) => onPress(row, index, event.shiftKey, true)} />
+        </div>
+      )}
+      {columns.map((column, at) => (
+        <div key={column.id} role="gridcell" className={`${styles.td} ${cellClass(column, at)}`} style={cellStyle(column, at, selectable)}>
+          {column.cell(row, index)}
+        </div>
+      ))}
+    </div>
+  )
+}) as <Row>(props: RowProps<Row>) => ReactNode
 
 function HeadCell<Row>({ column, className, style, sort, onSort }: { column: Column<Row>; className: string; style: object; sort?: Sort; onSort?: (sort: Sort) => void }) {
   const { sortKey, title, hint } = column

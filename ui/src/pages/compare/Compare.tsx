@@ -14,16 +14,14 @@ import { colorAt } from '../../lib/color'
 import { joinList, splitList } from '../../lib/search'
 import { CompareTable } from './CompareTable'
 import styles from './Compare.module.css'
+import { compareMax } from './search'
 
 const route = getRouteApi('/compare')
-
-/** Columns one can still read side by side. */
-const runsMax = 24
 
 export function Compare() {
   const search = route.useSearch()
   const navigate = useNavigate({ from: '/compare' })
-  const ids = splitList(search.runs).slice(0, runsMax)
+  const ids = splitList(search.runs).slice(0, compareMax)
   const results = useQueries({ queries: ids.map((id) => runQuery(id)) })
   const runs = results.flatMap((result) => (result.data ? [result.data] : []))
   const failed = results.findIndex((result) => result.error)

@@ -18,7 +18,7 @@ import { Split } from '../../components/Split'
 import { colorAt } from '../../lib/color'
 import { count } from '../../lib/format'
 import { useKeys } from '../../lib/keys'
-import { joinList, splitList } from '../../lib/search'
+import { joinList } from '../../lib/search'
 import { ColumnPicker } from './ColumnPicker'
 import { runColumns } from './columns'
 import { EmptyRuns } from './EmptyRuns'
@@ -27,6 +27,7 @@ import { SelectionActions } from './SelectionActions'
 import type { ExperimentSearch } from './search'
 import { arrange, type RunRow } from './tree'
 import { useRunKeys } from './useRunKeys'
+import { useSelection } from './useSelection'
 
 const route = getRouteApi('/experiments/$id')
 
@@ -65,9 +66,10 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
   const rows = useMemo(() => arrange(runs, nested, folded), [runs, nested, folded])
   const keys = useRunKeys(runs, search.cols)
 
-  const chosen = useMemo(() => (search.sel === undefined ? rows.slice(0, drawnAtFirst).map((row) => row.run.info.run_id) : splitList(search.sel)), [search.sel, rows])
-  const selected = useMemo(() => new Set(search.sel === undefined ? [] : chosen), [search.sel, chosen])
-  const colors = useMemo(() => new Map(chosen.map((id, index) => [id, colorAt(index)])), [chosen])
+  const { picked, select, clear } = useSelection(search.sel, (sel) => set({ sel }))
+  const chosen = useMemo(() => (picked.length === 0 ? rows.slice(0, drawnAtFirst).map((row) => row.run.info.run_id) : picked), [picked, rows])
+  const selected = useMemo(() => new Set(picked), [picked])
+  const colors = useMemo(() => new Map(chosen.slice(0, drawnMax).map((id, index) => [id, colorAt(index)])), [chosen])
   const drawn: ChartRun[] = useMemo(() => {
     const byId = new Map(runs.map((run) => [run.info.run_id, run]))
     return chosen.slice(0, drawnMax).flatMap((id, index) => {
@@ -80,11 +82,6 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
     return [...new Set(runs.filter((run) => ids.has(run.info.run_id)).flatMap((run) => run.data?.metrics?.map((metric) => metric.key) ?? []))]
   }, [runs, drawn])
 
-  const select = (ids: string[], on: boolean) => {
-    const before = splitList(search.sel)
-    const next = on ? [...before, ...ids.filter((id) => !before.includes(id))] : before.filter((id) => !ids.includes(id))
-    set({ sel: next.length > 0 ? joinList(next) : undefined })
-  }
   const fold = useCallback(
     (id: string) =>
       setFolded((old) => {
@@ -145,9 +142,12 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
     <>
       <div className={styles.bar}>
         <FilterBar value={q} onApply={(filter) => set({ q: filter || undefined }, false)} vocabulary={keys.vocabulary} error={query.error ? messageOf(query.error) : undefined} placeholder={'metrics.accuracy > 0.9 and params.optimizer = \'adam\''} />
-        <SelectionActions experiment={experiment} runs={runs} selected={selected} deleted={deleted === true} onClear={() => set({ sel: undefined })} />
+        <SelectionActions experiment={experiment} runs={runs} selected={selected} deleted={deleted === true} onClear={clear} />
         <ColumnPicker all={keys.all} shown={keys.shown} isDefault={search.cols === undefined} onChange={(ids) => set({ cols: ids && joinList(ids) })} />
-        <Button pressed={deleted === true} onClick={() => set({ deleted: deleted ? undefined : true, sel: undefined }, false)}>
+        <Button pressed={deleted === true} onClick={() => {
+            clear()
+            set({ deleted: deleted ? undefined : true, sel: undefined }, false)
+          }}>
           Deleted
         </Button>
         <Segmented label="Layout" options={views} value={view} onChange={(next) => set({ view: next === 'both' ? undefined : next })} />

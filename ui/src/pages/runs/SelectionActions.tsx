@@ -14,6 +14,7 @@ import { toast } from '../../components/Toast'
 import { downloadText } from '../../lib/browser'
 import { count } from '../../lib/format'
 import { joinList } from '../../lib/search'
+import { compareMax } from '../compare/search'
 import { runsToCsv } from './exportRuns'
 
 type Props = { experiment: Experiment; runs: Run[]; selected: Set<string>; deleted: boolean; onClear: () => void }
@@ -34,6 +35,10 @@ export function SelectionActions({ experiment, runs, selected, deleted, onClear 
       await refresh()
     }
   }
+  const compare = () => {
+    if (ids.length > compareMax) toast(`Comparing the first ${compareMax} of ${ids.length} runs`)
+    void navigate({ to: '/compare', search: { runs: joinList(ids.slice(0, compareMax)) } })
+  }
   const exportCsv = () => {
     const chosen = selected.size > 0 ? runs.filter((run) => selected.has(run.info.run_id)) : runs
     downloadText(`${experiment.name.replaceAll(/[^\w.-]+/g, '-')}-runs.csv`, runsToCsv(chosen), 'text/csv')
@@ -49,7 +54,7 @@ export function SelectionActions({ experiment, runs, selected, deleted, onClear 
   }
   return (
     <>
-      <Button tone={selected.size > 1 ? 'primary' : 'default'} icon={<GitCompareArrows />} disabled={selected.size < 2} title={selected.size < 2 ? 'Select two or more runs to compare them' : undefined} onClick={() => void navigate({ to: '/compare', search: { runs: joinList(ids) } })}>
+      <Button tone={selected.size > 1 ? 'primary' : 'default'} icon={<GitCompareArrows />} disabled={selected.size < 2} title={selected.size < 2 ? 'Select two or more runs to compare them' : undefined} onClick={compare}>
         Compare{selected.size > 1 ? ` ${selected.size}` : ''}
       </Button>
       <Menu
