@@ -12,23 +12,26 @@ use serde_json::json;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
 use tracking::Tracking;
 
+use crate::guard::{self, Guard};
+
 /// Tracking, the gateway where there is one, and the UI for every other address.
-pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>) -> Router {
+pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>, guard: Guard) -> Router {
     let mut app = Router::new().merge(tracking::router(tracking));
     if let Some(gateway) = gateway {
         app = app.merge(gateway::router(gateway));
     }
-    shared(app.fallback(ui::serve))
+    shared(app.fallback(ui::serve), guard)
 }
 
 /// The gateway, and `/health` for who watches it.
-pub(crate) fn gateway_alone(gateway: Gateway) -> Router {
-    shared(gateway::router(gateway).route("/health", get(|| async { "OK" })).fallback(nothing_here))
+pub(crate) fn gateway_alone(gateway: Gateway, guard: Guard) -> Router {
+    shared(gateway::router(gateway).route("/health", get(|| async { "OK" })).fallback(nothing_here), guard)
 }
 
-/// What every route has: a span, a net under panics, and no guessing of content types.
-fn shared(app: Router) -> Router {
-    app.layer(CatchPanicLayer::custom(|_| broken()))
+/// What every route has: a span, a guard, a net under panics, and no guessing of content types.
+fn shared(app: Router, guard: Guard) -> Router {
+    guard::protect(app, guard)
+        .layer(CatchPanicLayer::custom(|_| broken()))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),

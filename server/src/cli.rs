@@ -1,12 +1,14 @@
 //! The command line: what can be said, and how failures are told.
 
-// mod eval;
+mod eval;
 mod gateway;
 mod server;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::guard::Guard;
 
 /// The exit code of a command that was given something it cannot work with.
 const BAD_INPUT: u8 = 2;
@@ -31,7 +33,28 @@ enum Command {
     Server(server::Args),
     /// Serve the gateway alone, without a database.
     Gateway(gateway::Args),
-    // eval
+    /// Evaluate models and predictions.
+    Eval(eval::Args),
+}
+
+/// Whom a server listens to.
+#[derive(Debug, Args)]
+struct GuardArgs {
+    /// Host names of this server beside localhost and private addresses, comma separated; `*` stands for any text.
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', env = "MLFLOW_SERVER_ALLOWED_HOSTS")]
+    allowed_hosts: Option<Vec<String>>,
+    /// Origins of other sites' pages that may use this server, comma separated.
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',', env = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS")]
+    cors_allowed_origins: Option<Vec<String>>,
+}
+
+impl From<GuardArgs> for Guard {
+    fn from(it: GuardArgs) -> Self {
+        Self {
+            allowed_hosts: it.allowed_hosts.unwrap_or_default(),
+            allowed_origins: it.cors_allowed_origins.unwrap_or_default(),
+        }
+    }
 }
 
 /// Runs what the command line says.
@@ -41,9 +64,19 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Server(args) => server::run(args),
         Command::Gateway(args) => gateway::run(args),
+        Command::Eval(args) => eval::run(args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", words(&error));
         ExitCode::from(BAD_INPUT)
+    })
+}
+
+/// An error and its causes; a cause that the words before it tell already is left out.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
     })
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use crate::guard::Guard;
+
 /// A configuration file larger than this is no configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -24,6 +26,10 @@ pub(crate) struct ServerConfig {
     pub(crate) artifacts_destination: String,
     /// The gateway's configuration, relative to this file; no gateway where absent.
     pub(crate) gateway: Option<PathBuf>,
+    /// Host names under which the server may be reached beside this machine's own and private addresses.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Origins of other sites' pages that may change things here.
+    pub(crate) cors_allowed_origins: Vec<String>,
 }
 
 impl Default for ServerConfig {
@@ -36,6 +42,8 @@ impl Default for ServerConfig {
             default_artifact_root: None,
             artifacts_destination: "./mlartifacts".to_owned(),
             gateway: None,
+            allowed_hosts: Vec::new(),
+            cors_allowed_origins: Vec::new(),
         }
     }
 }
@@ -65,6 +73,8 @@ pub(crate) struct Overrides {
     pub(crate) artifacts_destination: Option<String>,
     pub(crate) gateway: Option<PathBuf>,
     pub(crate) no_gateway: bool,
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) cors_allowed_origins: Option<Vec<String>>,
 }
 
 impl ServerConfig {
@@ -82,10 +92,15 @@ impl ServerConfig {
             return Ok(Self::default());
         }
         serde_saphyr::from_str(text).map_err(|error| {
-            let line = error.location().map(|it| format!(":{}:{}", it.line(), it.column())).unwrap_or_default();
+            let Some(at) = error.location() else { return format!(": {}", error.without_snippet()) };
+            let (line, column) = (at.line(), at.column());
+            let shown =
+                usize::try_from(line).ok().and_then(|it| text.lines().nth(it.checked_sub(1)?)).unwrap_or_default();
             let words = error.without_snippet().to_string();
-            let hint = nearest_key(&words).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
-            format!("{line}: {words}{hint}")
+            // The place is told first, in the form that editors open.
+            let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+            let hint = nearest_key(words).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
+            format!(":{line}:{column}: {words} in `{}`{hint}", shown.trim())
         })
     }
 
@@ -98,7 +113,14 @@ impl ServerConfig {
             default_artifact_root: over.default_artifact_root.or(self.default_artifact_root),
             artifacts_destination: over.artifacts_destination.unwrap_or(self.artifacts_destination),
             gateway: if over.no_gateway { None } else { over.gateway.or(self.gateway) },
+            allowed_hosts: over.allowed_hosts.unwrap_or(self.allowed_hosts),
+            cors_allowed_origins: over.cors_allowed_origins.unwrap_or(self.cors_allowed_origins),
         }
+    }
+
+    /// Whom to listen to.
+    pub(crate) fn guard(&self) -> Guard {
+        Guard { allowed_hosts: self.allowed_hosts.clone(), allowed_origins: self.cors_allowed_origins.clone() }
     }
 
     /// Where to listen.
@@ -116,12 +138,15 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {shown}"))
 }
 
-/// The known key nearest to the unknown one, from serde's words: "unknown field `prot`, expected one of `host`, …".
+/// The known key nearest to the unknown one, from serde's words: "unknown field `prot`, expected one of host, port".
 fn nearest_key(words: &str) -> Option<&str> {
-    let rest = words.split_once("unknown field")?.1;
-    let mut names = rest.split('`').skip(1).step_by(2);
-    let unknown = names.next()?;
-    names.map(|it| (strsim::damerau_levenshtein(unknown, it), it)).min().filter(|(edits, _)| *edits <= 3).map(|it| it.1)
+    let (unknown, known) = words.strip_prefix("unknown field `")?.split_once("`, expected one of ")?;
+    known
+        .split(", ")
+        .map(|it| (strsim::damerau_levenshtein(unknown, it), it))
+        .min()
+        .filter(|(edits, _)| *edits <= 3)
+        .map(|(_, it)| it)
 }
 
 #[cfg(test)]

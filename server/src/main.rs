@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod guard;
 #[cfg(feature = "local")]
 mod local;
 mod recorder;

@@ -6,16 +6,21 @@ use anyhow::{Context, anyhow};
 use axum::{Router, serve::ListenerExt};
 use gateway::{Gateway, Parts};
 use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::task::AbortOnDropHandle;
 use tracking::{ArtifactOptions, Tracking};
 
 use crate::{
     app,
     config::{Listen, ServerConfig},
+    guard::Guard,
     recorder::Recorder,
 };
 
 /// How long running requests may take to finish once the server is told to stop.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the log tells of calls that were not recorded.
+const DROPPED_CALLS_PERIOD: Duration = Duration::from_secs(10);
 
 /// Runs a server to its end on a runtime of its own.
 pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
@@ -31,6 +36,7 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
     let listener = bind(&config.listen()).await?;
+    let guard = config.guard();
     let db = db::Db::open(&config.backend_store_uri).await?;
     let tracking = Tracking::open(db, artifact_options(&config)).await?;
     let recorder = Recorder::start(&tracking);
@@ -38,31 +44,46 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
         Some(it) => Some(start_gateway(it, Parts { open_local: open_local(), calls: Some(recorder.calls()) }).await?),
         None => None,
     };
-    serve(listener, app::everything(tracking, gateway)).await?;
+    let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
+    serve(listener, app::everything(tracking, gateway, guard)).await?;
+    drop(dropped);
     recorder.finish().await;
     Ok(())
 }
 
 /// The gateway without a database.
-pub(crate) async fn gateway_alone(config: PathBuf, listen: Listen) -> anyhow::Result<()> {
+pub(crate) async fn gateway_alone(config: PathBuf, listen: Listen, guard: Guard) -> anyhow::Result<()> {
     let config = load_gateway_config(&config)?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
-    serve(listener, app::gateway_alone(gateway)).await
+    serve(listener, app::gateway_alone(gateway, guard)).await
 }
 
 fn load_gateway_config(file: &Path) -> anyhow::Result<gateway::Config> {
     Ok(gateway::Config::load(file)?)
 }
 
+/// Says in the log when calls found no room to be recorded.
+async fn tell_dropped_calls(gateway: Gateway) {
+    let mut told = 0;
+    loop {
+        tokio::time::sleep(DROPPED_CALLS_PERIOD).await;
+        let dropped = gateway.dropped_calls();
+        if dropped > told {
+            tracing::warn!(dropped, "the database is slower than the calls: some were not recorded");
+            told = dropped;
+        }
+    }
+}
+
 /// Loading a local model computes for a while, so it leaves the runtime's threads alone.
-async fn start_gateway(config: gateway::Config, parts: Parts) -> anyhow::Result<Gateway> {
+pub(crate) async fn start_gateway(config: gateway::Config, parts: Parts) -> anyhow::Result<Gateway> {
     let started = tokio::task::spawn_blocking(|| Gateway::start(config, parts)).await;
     Ok(started.map_err(|error| anyhow!("starting the gateway failed: {error}"))??)
 }
 
 /// What opens local models, in a binary that was built with them.
-fn open_local() -> Option<gateway::OpenLocal> {
+pub(crate) fn open_local() -> Option<gateway::OpenLocal> {
     #[cfg(feature = "local")]
     let opener = Some(crate::local::opener());
     #[cfg(not(feature = "local"))]

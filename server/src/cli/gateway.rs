@@ -16,9 +16,11 @@ pub(super) struct Args {
     /// Port to listen on; 0 takes a free one.
     #[arg(long, env = "MLFLOW_PORT", default_value_t = 5000)]
     port: u16,
+    #[command(flatten)]
+    guard: super::GuardArgs,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listen = Listen { host: args.host, port: args.port };
-    serve::blocking(serve::gateway_alone(args.config, listen))
+    serve::blocking(serve::gateway_alone(args.config, listen, args.guard.into()))
 }

@@ -37,6 +37,8 @@ pub(super) struct Args {
     /// Folder in which this server keeps the artifacts that clients send to it.
     #[arg(long, value_name = "FOLDER", env = "MLFLOW_ARTIFACTS_DESTINATION")]
     artifacts_destination: Option<String>,
+    #[command(flatten)]
+    guard: super::GuardArgs,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -48,6 +50,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         artifacts_destination: args.artifacts_destination,
         gateway: args.gateway_config,
         no_gateway: args.no_gateway,
+        allowed_hosts: args.guard.allowed_hosts,
+        cors_allowed_origins: args.guard.cors_allowed_origins,
     };
     let config = ServerConfig::load(args.config.as_deref())?.with(overrides);
     serve::blocking(serve::everything(config))
