@@ -124,6 +124,7 @@ struct Gone(Option<oneshot::Sender<()>>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
+        // Not every test waits to be told.
         let _ = self.0.take().unwrap().send(());
     }
 }
