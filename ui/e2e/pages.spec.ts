@@ -6,7 +6,7 @@ import { endpoint } from './seed.ts'
 
 useBrowser()
 
-const { tuning, best, failing, compared } = inject('seeded')
+const { tuning, best, failing, compared, agent } = inject('seeded')
 
 /** Every page, and what shows that it is complete. */
 const pages: [name: string, path: string, ready: (page: Page) => Promise<unknown>][] = [
@@ -24,6 +24,7 @@ const pages: [name: string, path: string, ready: (page: Page) => Promise<unknown
   ['run_traces', `/runs/${best.id}?tab=traces`, (page) => page.getByRole('heading', { name: 'No traces in this run' }).waitFor()],
   ['compare', `/compare?runs=${compared.join(',')}`, (page) => page.getByText('learning_rate').first().waitFor()],
   ['traces', '/traces', (page) => page.getByRole('grid', { name: 'Traces' }).getByRole('row').nth(1).waitFor()],
+  ['trace_of_agent', `/traces/${agent}`, (page) => page.getByRole('treegrid', { name: 'Spans' }).getByRole('row', { selected: true }).waitFor()],
   ['playground', '/playground', (page) => page.getByRole('combobox', { name: 'Endpoint of column 1' }).waitFor()],
   ['gateway', '/gateway', (page) => page.getByRole('grid', { name: 'Endpoints' }).getByText(endpoint, { exact: true }).waitFor()],
   ['settings', '/settings', (page) => page.getByRole('heading', { level: 1, name: 'Settings' }).waitFor()],

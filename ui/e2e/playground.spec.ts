@@ -35,6 +35,16 @@ describe('the playground', () => {
     expect(await column.innerText()).toMatch(/tok\/s/)
     await shot(page, 'flow_playground')
 
+    // The call's own trace is one click away.
+    await page.getByRole('region', { name: 'Answer' }).getByRole('link', { name: 'Trace' }).click()
+    await page.getByRole('grid', { name: 'Traces' }).getByRole('row').filter({ hasText: 'What is a tide?' }).waitFor()
+    expect(await page.getByRole('grid', { name: 'Traces' }).getAttribute('aria-rowcount')).toBe('2')
+    await page.goBack()
+    await page.getByRole('textbox', { name: 'Message 1, user' }).waitFor()
+    expect(await page.getByRole('button', { name: 'Save as run' }).isDisabled()).toBe(true)
+    await page.keyboard.press('Control+Enter')
+    await page.getByRole('button', { name: 'Continue' }).waitFor({ timeout: 90_000 })
+
     await page.getByRole('button', { name: 'Save as run' }).click()
     await page.getByRole('link', { name: 'open the run' }).click()
     await page.waitForURL(/\/runs\/[0-9a-f]{32}/)

@@ -1,4 +1,5 @@
 /** Two experiments as people have them: a tuning with curves, children and files, and a small one that failed. */
+import { randomBytes } from 'node:crypto'
 import { png } from './png.ts'
 import { rest, type Rest } from './rest.ts'
 
@@ -12,6 +13,8 @@ export type Seeded = {
   failing: { id: string; name: string }
   /** Three runs to compare. */
   compared: string[]
+  /** A trace of an agent whose tool fails. */
+  agent: string
 }
 
 const mlflow = '/api/2.0/mlflow'
@@ -37,6 +40,7 @@ export async function seed(url: string): Promise<Seeded> {
     parent,
     failing: { id: failing.experiment_id, name: failing.name },
     compared: ids.slice(-3),
+    agent: await agentTrace(url, tuning.experiment_id),
   }
 }
 
@@ -88,4 +92,37 @@ async function files(api: Rest, experiment: string, run: string) {
   await put('data/predictions.csv', `hour,height_m,predicted_m\n${Array.from({ length: 48 }, (_, hour) => `${hour},${(2 + Math.sin(hour / 1.98)).toFixed(3)},${(2 + Math.sin(hour / 1.98 + 0.03)).toFixed(3)}`).join('\n')}\n`)
   await put('plots/confusion.png', png([[0.95, 0.2, 0.05], [0.15, 0.8, 0.2], [0.02, 0.25, 0.9]]))
   await put('eval_results_table.json', JSON.stringify({ columns: ['question', 'answer', 'score'], data: [['When is high water?', 'At 06:12', 1], ['What is a neap tide?', 'The smallest range', 0.5]] }))
+}
+
+/** An agent that looks something up, asks a model twice and meets a tool that fails, sent as any OpenTelemetry exporter would. */
+async function agentTrace(url: string, experiment: string): Promise<string> {
+  const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+  const traceId = hex(16)
+  const ids = { root: hex(8), retrieve: hex(8), plan: hex(8), tool: hex(8), answer: hex(8), embed: hex(8) }
+  const startMs = Date.now() - 60_000
+  const text = (key: string, value: unknown) => ({ key, value: { stringValue: JSON.stringify(value) } })
+  const span = (spanId: string, parentSpanId: string, name: string, kind: string, from: number, to: number, inputs: unknown, outputs: unknown, more: { attributes?: object[]; failed?: string } = {}) => ({
+    traceId,
+    spanId,
+    parentSpanId,
+    name,
+    startTimeUnixNano: `${startMs + from}000000`,
+    endTimeUnixNano: `${startMs + to}000000`,
+    attributes: [text('mlflow.spanType', kind), text('mlflow.spanInputs', inputs), ...(outputs === undefined ? [] : [text('mlflow.spanOutputs', outputs)]), ...(more.attributes ?? [])],
+    status: more.failed ? { code: 2, message: more.failed } : { code: 1 },
+    events: more.failed ? [{ name: 'exception', timeUnixNano: `${startMs + to}000000`, attributes: [{ key: 'exception.type', value: { stringValue: 'TimeoutError' } }, { key: 'exception.message', value: { stringValue: more.failed } }, { key: 'exception.stacktrace', value: { stringValue: `Traceback (most recent call last):\n  File "agent.py", line 31, in gauge\nTimeoutError: ${more.failed}` } }] }] : [],
+  })
+  const usage = (input_tokens: number, output_tokens: number) => ({ attributes: [text('mlflow.chat.tokenUsage', { input_tokens, output_tokens, total_tokens: input_tokens + output_tokens }), text('mlflow.llm.model', 'gpt-4o-mini')] })
+  const question = [{ role: 'system', content: 'You are a pilot’s assistant. Answer with times.' }, { role: 'user', content: 'When can a ship of **9 m** draught pass the bar today?' }]
+  const spans = [
+    span(ids.root, '', 'passage_planner', 'AGENT', 0, 900, { question: 'When can a ship of 9 m draught pass the bar today?' }, undefined, { failed: 'the tide gauge `bar-north` did not answer within 300 ms' }),
+    span(ids.retrieve, ids.root, 'find_tables', 'RETRIEVER', 10, 90, { query: 'bar draught 9 m' }, [{ page_content: 'High water 06:12, 18:40', metadata: { source: 'tables.csv' } }]),
+    span(ids.embed, ids.retrieve, 'embed', 'EMBEDDING', 12, 40, { input: 'bar draught 9 m' }, { dimensions: 384 }),
+    span(ids.plan, ids.root, 'plan', 'CHAT_MODEL', 95, 480, { model: 'gpt-4o-mini', messages: question }, { choices: [{ message: { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'gauge', arguments: '{"station": "bar-north"}' } }] }, finish_reason: 'tool_calls' }] }, usage(182, 24)),
+    span(ids.tool, ids.root, 'gauge', 'TOOL', 485, 790, { station: 'bar-north' }, undefined, { failed: 'the tide gauge `bar-north` did not answer within 300 ms' }),
+    span(ids.answer, ids.root, 'answer', 'CHAT_MODEL', 792, 890, { model: 'gpt-4o-mini', messages: [...question, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'gauge', arguments: '{"station": "bar-north"}' } }] }, { role: 'tool', tool_call_id: 'c1', content: 'error: no answer' }] }, { choices: [{ message: { role: 'assistant', content: 'By the tables alone:\n\n| from | until |\n|---|---|\n| 05:20 | 07:05 |\n| 17:45 | 19:30 |\n\nCheck the gauge before you sail.' }, finish_reason: 'stop' }] }, usage(240, 58)),
+  ]
+  const response = await fetch(`${url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-mlflow-experiment-id': experiment }, body: JSON.stringify({ resourceSpans: [{ resource: { attributes: [] }, scopeSpans: [{ spans }] }] }) })
+  if (!response.ok) throw new Error(`POST /v1/traces answered ${response.status}: ${await response.text()}`)
+  return `tr-${traceId}`
 }

@@ -73,3 +73,54 @@ describe('a call through the gateway becomes a trace', () => {
     expect(await page.getByRole('alert').innerText()).toContain(missing)
   })
 })
+
+describe('a trace of an agent whose tool failed', () => {
+  const { agent, tuning } = inject('seeded')
+
+  test('opens on the span that failed, walks by the arrow keys, folds, and is found by text', async () => {
+    const page = await visit(`/traces/${agent}`)
+    const spans = page.getByRole('treegrid', { name: 'Spans' })
+    const chosen = async () => (await spans.getByRole('row', { selected: true }).innerText()).split('\n')[1]
+    await spans.getByRole('row', { selected: true }).waitFor()
+    expect(await chosen()).toBe('gauge')
+    const alert = page.getByRole('alert')
+    expect(await alert.innerText()).toContain('TimeoutError: the tide gauge `bar-north` did not answer within 300 ms')
+    await alert.getByText('Stack trace').click()
+    await alert.getByText('agent.py').waitFor()
+    await shot(page, 'flow_trace_error')
+
+    await spans.focus()
+    await page.keyboard.press('ArrowDown')
+    await expect.poll(chosen).toBe('answer')
+    await page.getByRole('tabpanel').getByRole('cell', { name: '05:20' }).waitFor()
+    await shot(page, 'flow_trace_messages')
+    expect(new URL(page.url()).searchParams.get('span')).toBeTruthy()
+    await page.reload()
+    await expect.poll(chosen).toBe('answer')
+
+    await spans.focus()
+    await page.keyboard.press('Home')
+    await expect.poll(chosen).toBe('passage_planner')
+    expect(await spans.getByRole('row').count()).toBe(7)
+    await page.keyboard.press('ArrowLeft')
+    await expect.poll(() => spans.getByRole('row').count()).toBe(2)
+    await page.keyboard.press('ArrowRight')
+    await expect.poll(() => spans.getByRole('row').count()).toBe(7)
+
+    await page.keyboard.press('/')
+    await page.keyboard.type('tables.csv')
+    await page.keyboard.press('Enter')
+    await expect.poll(chosen).toBe('find_tables')
+  })
+
+  test('stands in its experiment’s list, between its neighbours by j and k', async () => {
+    const page = await visit(`/experiments/${tuning.id}?tab=traces`)
+    const row = page.getByRole('grid', { name: 'Traces' }).getByRole('row').filter({ hasText: 'When can a ship' })
+    await row.waitFor()
+    const cells = await row.getByRole('gridcell').allInnerTexts()
+    expect(cells.slice(4, 7)).toEqual(['error', '900 ms', '504'])
+    await row.click()
+    await page.getByRole('heading', { level: 1, name: 'passage_planner' }).waitFor()
+    await page.getByText('1 of 1').waitFor()
+  })
+})

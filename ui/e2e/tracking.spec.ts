@@ -132,6 +132,6 @@ describe('changing things', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
     await page.waitForURL(/\/experiments$/)
     await page.getByRole('button', { name: 'Deleted' }).click()
-    await page.getByText(name).waitFor()
+    await page.getByRole('link', { name }).waitFor()
   })
 })

@@ -46,11 +46,14 @@ export function callOf(endpoint: Pick<Endpoint, 'name' | 'endpoint_type'>, turns
 }
 
 export type Piece = { text: string; finish?: string; usage?: Usage }
+
+/** The gateway's name for a call: its trace carries the same. */
+const requestIdHeader = 'x-request-id'
 type Chunk = { choices?: { delta?: { content?: string | null; reasoning_content?: string | null }; text?: string; finish_reason?: string | null }[]; usage?: Usage | null }
 
 /** The answer's pieces as they come; the last ones carry why it ended and what it used. */
-export async function* streamCall(call: Call, signal: AbortSignal): AsyncGenerator<Piece> {
-  for await (const chunk of streamJson<Chunk>(call.path, { ...call.body, stream: true, stream_options: { include_usage: true } }, signal)) {
+export async function* streamCall(call: Call, signal: AbortSignal, onOpen: (requestId: string | null) => void = () => {}): AsyncGenerator<Piece> {
+  for await (const chunk of streamJson<Chunk>(call.path, { ...call.body, stream: true, stream_options: { include_usage: true } }, signal, (headers) => onOpen(headers.get(requestIdHeader)))) {
     const choice = chunk.choices?.[0]
     yield { text: choice?.delta?.content ?? choice?.text ?? '', ...(choice?.finish_reason ? { finish: choice.finish_reason } : {}), ...(chunk.usage ? { usage: chunk.usage } : {}) }
   }

@@ -7,8 +7,9 @@ export type ServerEvent = { event: string; data: string }
 const eventCharactersMax = 16 * 1024 * 1024
 
 /** POSTs `body` and yields each event's JSON until `[DONE]`; aborting `signal` hangs up, which stops the generation. */
-export async function* streamJson<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<T> {
+export async function* streamJson<T>(path: string, body: unknown, signal: AbortSignal, onOpen?: (headers: Headers) => void): AsyncGenerator<T> {
   const response = await send(path, { method: 'POST', body, signal })
+  onOpen?.(response.headers)
   if (!response.body) return
   for await (const { data } of readEvents(response.body)) {
     if (data === '[DONE]') return

@@ -105,7 +105,8 @@ async function getTrace(id: string, signal: AbortSignal): Promise<Trace> {
   }
 }
 
-export const traceName = (info: TraceInfo): string => info.tags?.['mlflow.traceName'] || 'unnamed'
+/** Traces from a foreign exporter carry no name of their own; their first span has one. */
+export const traceName = (info: TraceInfo): string | undefined => info.tags?.['mlflow.traceName'] || undefined
 export const traceTime = (info: TraceInfo): number => Date.parse(info.request_time)
 export const traceExperiment = (info: TraceInfo): string | undefined => info.trace_location?.mlflow_experiment?.experiment_id
 export const traceRun = (info: TraceInfo): string | undefined => info.trace_metadata?.['mlflow.sourceRun']

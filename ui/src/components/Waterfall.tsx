@@ -10,6 +10,8 @@ import styles from './Waterfall.module.css'
 const rowHeight = 28
 /** More labels than this run into each other in a narrow lane. */
 const ticksMax = 5
+/** A label further right would be cut off. */
+const labelsUntil = 0.86
 
 type Props = {
   tree: SpanTree
@@ -65,7 +67,7 @@ export function Waterfall({ tree, selected, onSelect, folded, onFold, found }: P
         <div className={`${styles.row} ${styles.head}`} role="row" aria-rowindex={1}>
           <span role="columnheader">Span</span>
           <span role="columnheader" className={styles.axis} aria-label="Timeline">
-            {marks.slice(0, -1).map((mark) => (
+            {marks.filter((mark) => mark === 0 || mark < tree.durationMs * labelsUntil).map((mark) => (
               <i key={mark} style={{ left: `${(mark / tree.durationMs) * 100}%` }}>
                 {mark === 0 ? '0' : formatDuration(mark)}
               </i>

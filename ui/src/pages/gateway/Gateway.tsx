@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { endpointsQuery, kindWord, type Endpoint } from '../../api/gateway'
-import { allExperimentsQuery, tracesQuery } from '../../api/traces'
+import { allExperimentsQuery, traceEndpoint, tracesQuery, type TraceInfo } from '../../api/traces'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Failure, Loading } from '../../components/Empty'
 import { Page } from '../../components/Page'
@@ -16,6 +16,9 @@ import styles from './Gateway.module.css'
 import { Latencies } from './Latencies'
 import { recentOf, type Recent } from './recent'
 
+/** Traces that the gateway recorded; other traces carry no endpoint. */
+const recordedCalls = "metadata.`mlflow.gateway.endpointId` != ''"
+
 type Row = Endpoint & { recent: Recent }
 
 export function Gateway() {
@@ -24,7 +27,7 @@ export function Gateway() {
   const endpoints = useQuery(endpointsQuery)
   const experiments = useQuery(allExperimentsQuery)
   const ids = useMemo(() => experiments.data?.map((it) => it.experiment_id) ?? [], [experiments.data])
-  const calls = useInfiniteQuery({ ...tracesQuery({ experimentIds: ids }), enabled: ids.length > 0 })
+  const calls = useInfiniteQuery({ ...tracesQuery({ experimentIds: ids, filter: recordedCalls }), enabled: ids.length > 0 })
   const recent = useMemo(() => calls.data?.pages[0]?.traces ?? [], [calls.data])
   const rows = useMemo(() => endpoints.data?.map((it): Row => ({ ...it, recent: recentOf(recent, it.name) })) ?? [], [endpoints.data, recent])
   const endpoint = rows.find((it) => it.name === chosen) ?? rows[0]
@@ -82,4 +85,7 @@ const endpointColumns: Column<Row>[] = [
 /** The traces table without what the endpoint list already says, in the width that is left. */
 const callColumns = columnsOf(undefined)
   .filter((column) => column.id !== 'model')
-  .map((column) => ({ ...column, width: column.grow ? 130 : column.id === 'name' ? 112 : column.width }))
+  .map((column): Column<TraceInfo> => {
+    if (column.id === 'name') return { id: 'endpoint', title: 'Endpoint', width: 124, cell: (trace) => <b className="truncate">{traceEndpoint(trace)}</b> }
+    return column.grow ? { ...column, width: 130 } : column
+  })

@@ -1,8 +1,9 @@
 /** One column: an endpoint, its settings, and what it answers. */
-import { Braces, CornerDownRight, PenLine, Send, Square, X } from 'lucide-react'
+import { Link } from '@tanstack/react-router'
+import { Activity, Braces, CornerDownRight, PenLine, Send, Square, X } from 'lucide-react'
 import { useEffect, useRef } from 'react'
 import type { Endpoint } from '../../api/gateway'
-import { Button, IconButton } from '../../components/Button'
+import { Button, buttonClass, IconButton } from '../../components/Button'
 import { CopyButton } from '../../components/Id'
 import { Markdown } from '../../components/Markdown'
 import { Menu } from '../../components/Menu'
@@ -111,6 +112,11 @@ function Output({ generation, provider, onContinue }: { generation: Generation |
           <Button tone="ghost" icon={<CornerDownRight />} onClick={onContinue}>
             Continue
           </Button>
+          {generation.requestId && (
+            <Link className={buttonClass('ghost')} to="/traces" search={{ q: `client_request_id = '${generation.requestId}'` }}>
+              <Activity aria-hidden /> Trace
+            </Link>
+          )}
         </div>
       )}
     </div>
@@ -127,7 +133,8 @@ function Numbers({ generation }: { generation: Generation | undefined }) {
       <Number name="speed" value={speed === undefined ? '–' : `${speed >= 100 ? Math.round(speed) : speed.toFixed(1)} tok/s`} />
       <Number name="tokens" value={generation.usage ? `${formatNumber(generation.usage.prompt_tokens ?? 0)} → ${formatNumber(tokens)}` : formatNumber(tokens)} />
       {generation.durationMs !== undefined && <Number name="total" value={formatDuration(generation.durationMs)} />}
-      {generation.finish && generation.finish !== 'stop' && <Number name="ended by" value={generation.finish} />}
+      {generation.finish === 'length' && <Number name="at max tokens" value="cut" />}
+      {generation.finish && !['stop', 'length'].includes(generation.finish) && <Number name="ended it" value={generation.finish} />}
     </div>
   )
 }

@@ -13,6 +13,8 @@ export type Generation = {
   elapsedMs: number
   ttftMs?: number
   durationMs?: number
+  /** The gateway's name for this call. */
+  requestId?: string
   finish?: string
   usage?: Usage
   error?: string
@@ -27,7 +29,7 @@ export async function generate(endpoint: string, call: Call, signal: AbortSignal
   const change = (next: Partial<Generation>) => onChange((it = { ...it, ...next }))
   onChange(it)
   try {
-    for await (const piece of streamCall(call, signal)) {
+    for await (const piece of streamCall(call, signal, (id) => id && (it = { ...it, requestId: id }))) {
       const elapsedMs = now() - startedMs
       change({
         elapsedMs,

@@ -24,6 +24,7 @@ export async function saveRun(generation: Generation, variables: Record<string, 
       tags: [
         { key: 'mlflow.source.type', value: 'LOCAL' },
         { key: 'mlflow.source.name', value: 'playground' },
+        ...(generation.requestId ? [{ key: 'tidegate.request_id', value: generation.requestId }] : []),
       ],
     },
   })

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { ChevronDown, ChevronUp, FlaskConical, Search } from 'lucide-react'
-import { useMemo, useRef, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { traceDuration, traceModel, traceName, traceQuery, traceTime, traceTokens, type Trace } from '../../api/traces'
 import { buttonClass, IconButton } from '../../components/Button'
 import { Empty, Failure, Loading } from '../../components/Empty'
@@ -30,12 +30,13 @@ export function TracePage() {
   useKeys({ j: () => go(older), k: () => go(newer) })
 
   const info = trace.data?.info
+  const name = (info && traceName(info)) ?? trace.data?.spans.find((it) => it.parentId === '')?.name ?? shortId(id)
   const tokens = info && traceTokens(info)
   return (
     <Page
-      documentTitle={info ? `${traceName(info)} ${shortId(id)}` : 'Trace'}
+      documentTitle={info ? `${name} ${shortId(id)}` : 'Trace'}
       crumbs={[<Link key="traces" to="/traces">Traces</Link>]}
-      title={info ? traceName(info) : shortId(id)}
+      title={name}
       meta={
         info && (
           <>
@@ -71,9 +72,7 @@ function Spans({ trace, wanted, onWant }: { trace: Trace; wanted: string | undef
   const tree = useMemo(() => layout(trace.spans), [trace.spans])
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set())
   const [query, setQuery] = useState('')
-  const search = useRef<HTMLInputElement>(null)
   const found = useMemo(() => matches(tree.rows, query), [tree, query])
-  useKeys({ '/': () => search.current?.focus() })
 
   // Opens on what failed; otherwise on the call as a whole.
   const row = tree.rows.find((it) => it.span.id === wanted) ?? tree.rows.find((it) => it.span.id === firstError(tree.rows)?.id) ?? tree.rows[0]
@@ -99,7 +98,7 @@ function Spans({ trace, wanted, onWant }: { trace: Trace; wanted: string | undef
           <label className={styles.search}>
             <Search aria-hidden />
             <input
-              ref={search}
+              data-filter
               value={query}
               placeholder={`Search in ${tree.rows.length} span${tree.rows.length === 1 ? '' : 's'}`}
               aria-label="Search in spans"

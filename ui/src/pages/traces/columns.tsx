@@ -10,7 +10,7 @@ import styles from './TraceList.module.css'
 export function columnsOf(experimentNames: Map<string, string> | undefined): Column<TraceInfo>[] {
   return [
     { id: 'time', title: 'Time', width: 74, cell: (trace) => <span className="muted"><Age time={traceTime(trace)} /></span> },
-    { id: 'name', title: 'Name', width: 148, cell: (trace) => <span className={`truncate ${styles.name}`} title={trace.trace_id}>{traceName(trace)}</span> },
+    { id: 'name', title: 'Name', width: 148, cell: (trace) => <Name trace={trace} /> },
     { id: 'input', title: 'Input', width: 220, grow: true, cell: (trace) => <Preview text={trace.request_preview ?? trace.trace_metadata?.['mlflow.traceInputs']} /> },
     { id: 'output', title: 'Output', width: 220, grow: true, cell: (trace) => <Preview text={trace.response_preview ?? trace.trace_metadata?.['mlflow.traceOutputs']} /> },
     { id: 'status', title: 'Status', width: 96, cell: (trace) => <State value={trace.state} /> },
@@ -19,6 +19,11 @@ export function columnsOf(experimentNames: Map<string, string> | undefined): Col
     { id: 'model', title: 'Model', width: 132, cell: (trace) => <span className="truncate num muted" title={traceModel(trace)}>{traceModel(trace) ?? '–'}</span> },
     ...(experimentNames ? [{ id: 'experiment', title: 'Experiment', width: 116, cell: (trace: TraceInfo) => <Experiment id={traceExperiment(trace)} names={experimentNames} /> }] : []),
   ]
+}
+
+function Name({ trace }: { trace: TraceInfo }) {
+  const name = traceName(trace)
+  return <span className={`truncate ${name ? styles.name : 'num muted'}`} title={trace.trace_id}>{name ?? shortId(trace.trace_id)}</span>
 }
 
 function Preview({ text }: { text: string | undefined }) {

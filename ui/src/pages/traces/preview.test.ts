@@ -13,6 +13,8 @@ test.each([
   ['JSON cut elsewhere', '{"k": 3, "flags": [true, fal', 'k: 3, flags: true, fal'],
   ['text that only looks like JSON', '{not json}', 'not json'],
   ['markdown loses its marks', '## Tides\n\nThe **Moon** pulls, `g` falls:\n- 2 * 3\n- a_b_c', 'Tides The Moon pulls, g falls: 2 * 3 a_b_c'],
+  ['an answer cut before its first word', '{"id":"chatcmpl-1","choices":[{"message":{"role":"assistant","content":""}}]}', ''],
+  ['an answer that only calls a tool', '{"choices":[{"message":{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"lookup","arguments":"{\\"q\\":1}"}}]}}]}', 'lookup({"q":1})'],
   ['nothing', undefined, ''],
 ])('%s', (_, preview, expected) => {
   expect(previewText(preview)).toBe(expected)

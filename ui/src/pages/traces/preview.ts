@@ -1,6 +1,6 @@
 /** One readable line out of a request or response preview, which may be text, JSON, or JSON cut in the middle. */
 import { isObject, type Json } from '../../api/otlp'
-import { messagesIn, messagesOut } from '../trace/messages'
+import { messagesIn, messagesOut, type ChatMessage } from '../trace/messages'
 
 /** Longer than any cell shows; keeps the page light when a preview is huge. */
 const charactersMax = 600
@@ -23,14 +23,18 @@ function plain(value: Json): string {
   if (typeof value === 'string') return value
   if (value === null) return ''
   if (!isObject(value)) return Array.isArray(value) ? lastText(messagesIn(value)) || value.map(plain).join(', ') : String(value)
-  const said = lastText(messagesIn(value)) || lastText(messagesOut(value))
-  if (said) return said
+  const messages = [...messagesIn(value), ...messagesOut(value)]
+  // A conversation in which nobody said anything, such as an answer cut before its first word.
+  if (messages.length > 0) return lastText(messages)
   const fields = Object.entries(value)
   return fields.length === 1 && fields[0] ? plain(fields[0][1]) : fields.map(([key, field]) => `${key}: ${plain(field)}`).join(' · ')
 }
 
-/** The last thing said is what a person recognises a call by. */
-const lastText = (messages: { role: string; text: string }[]) => (messages.findLast((it) => it.role !== 'system' && it.text) ?? messages.findLast((it) => it.text))?.text ?? ''
+/** The last thing said, or the tool asked for: what a person recognises a call by. */
+function lastText(messages: ChatMessage[]): string {
+  const said = messages.findLast((it) => it.role !== 'system' && (it.text || it.toolCalls.length > 0)) ?? messages.findLast((it) => it.text)
+  return said ? said.text || said.toolCalls.map((call) => `${call.name}(${call.arguments})`).join(', ') : ''
+}
 
 /** Cut JSON: the last text under a telling key, else the JSON without its punctuation. */
 function fromCutJson(text: string): string {
