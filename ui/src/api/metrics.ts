@@ -58,7 +58,8 @@ async function histories(runIds: string[], key: string, signal?: AbortSignal): P
 /** One metric of several runs; asked again while any of them is running. */
 export const historiesQuery = (runIds: string[], key: string, live: boolean) =>
   queryOptions({
-    queryKey: ['history', key, runIds],
+    // A run that ends is asked once more: its last points came after the last look.
+    queryKey: ['history', key, runIds, live],
     queryFn: ({ signal }) => histories(runIds, key, signal),
     placeholderData: (previous) => previous,
     refetchInterval: live ? livePollMs : false,

@@ -6,9 +6,7 @@ import { noteTag } from '../../api/experiments'
 import { childRunsQuery, deleteRunTag, durationOf, isRunning, nameOf, runQuery, setRunTag, tagsOf } from '../../api/runs'
 import type { Run } from '../../api/types'
 import { Button } from '../../components/Button'
-import { FormDialog } from '../../components/Dialog'
 import { Details } from '../../components/Details'
-import { TextArea } from '../../components/Field'
 import { Id } from '../../components/Id'
 import { Markdown } from '../../components/Markdown'
 import { MetricChart } from '../../components/MetricChart'
@@ -19,6 +17,7 @@ import { colorAt } from '../../lib/color'
 import { formatDuration, formatTime } from '../../lib/format'
 import { parentOf } from '../runs/tree'
 import { Datasets } from './Datasets'
+import { DescribeRun } from './DescribeRun'
 import { MetricsTable } from './MetricsTable'
 import styles from './Overview.module.css'
 import { ParamsTable } from './ParamsTable'
@@ -34,7 +33,7 @@ export function Overview({ run }: { run: Run }) {
   return (
     <div className={styles.overview}>
       <div className={styles.main}>
-        <Note run={run} refresh={refresh} />
+        <Note run={run} />
         <Curves run={run} />
         <MetricsTable run={run} />
         <ParamsTable run={run} />
@@ -113,26 +112,21 @@ function Relatives({ run }: { run: Run }) {
   )
 }
 
-function Note({ run, refresh }: { run: Run; refresh: () => Promise<unknown> }) {
+function Note({ run }: { run: Run }) {
   const note = tagsOf(run).get(noteTag)
   const [editing, setEditing] = useState(false)
-  const [text, setText] = useState('')
-  const edit = () => {
-    setText(note ?? '')
-    setEditing(true)
-  }
+  if (!note) return null
   return (
-    <>
-      {note && (
-        <Section title="Description" aside={<Button tone="ghost" onClick={edit}>Edit</Button>}>
-          <Markdown text={note} />
-        </Section>
-      )}
-      {editing && (
-        <FormDialog open onClose={() => setEditing(false)} title="Describe this run" action="Save" width={560} onSubmit={() => setRunTag(run.info.run_id, noteTag, text).then(refresh)}>
-          <TextArea label="Description" hint="Markdown" rows={8} value={text} onChange={(event) => setText(event.target.value)} autoFocus />
-        </FormDialog>
-      )}
-    </>
+    <Section
+      title="Description"
+      aside={
+        <Button tone="ghost" onClick={() => setEditing(true)}>
+          Edit
+        </Button>
+      }
+    >
+      <Markdown text={note} />
+      {editing && <DescribeRun run={run} onClose={() => setEditing(false)} />}
+    </Section>
   )
 }

@@ -1,7 +1,7 @@
 /** One run: what went in, what came out, its charts, files and traces. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { Pencil, RotateCcw, Trash2, Ellipsis } from 'lucide-react'
+import { Ellipsis, NotebookPen, Pencil, RotateCcw, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { messageOf } from '../../api/client'
 import { experimentQuery } from '../../api/experiments'
@@ -22,6 +22,7 @@ import { toast } from '../../components/Toast'
 import { colorAt } from '../../lib/color'
 import { formatDuration } from '../../lib/format'
 import { Artifacts } from './Artifacts'
+import { DescribeRun } from './DescribeRun'
 import { Overview } from './Overview'
 import { RunTraces } from './RunTraces'
 
@@ -109,7 +110,7 @@ function RunCharts({ run }: { run: Run }) {
 
 function RunMenu({ run }: { run: Run }) {
   const client = useQueryClient()
-  const [dialog, setDialog] = useState<'rename' | 'delete'>()
+  const [dialog, setDialog] = useState<'rename' | 'describe' | 'delete'>()
   const [name, setName] = useState('')
   const id = run.info.run_id
   const refresh = () => Promise.all([client.invalidateQueries({ queryKey: ['run', id] }), client.invalidateQueries({ queryKey: ['runs'] })])
@@ -134,6 +135,7 @@ function RunMenu({ run }: { run: Run }) {
                     setDialog('rename')
                   },
                 },
+                { label: 'Describe…', icon: <NotebookPen />, onSelect: () => setDialog('describe') },
                 'separator',
                 { label: 'Delete…', icon: <Trash2 />, danger: true, onSelect: () => setDialog('delete') },
               ]
@@ -142,6 +144,7 @@ function RunMenu({ run }: { run: Run }) {
       <FormDialog open={dialog === 'rename'} onClose={() => setDialog(undefined)} title="Rename run" action="Rename" disabled={name.trim() === '' || name === nameOf(run)} onSubmit={() => renameRun(id, name.trim()).then(refresh)}>
         <Field label="Name" value={name} onChange={(event) => setName(event.target.value)} autoFocus />
       </FormDialog>
+      {dialog === 'describe' && <DescribeRun run={run} onClose={() => setDialog(undefined)} />}
       <FormDialog open={dialog === 'delete'} onClose={() => setDialog(undefined)} title={`Delete ${nameOf(run)}?`} description="The run moves out of sight and can be restored." action="Delete" danger onSubmit={() => deleteRun(id).then(refresh)} />
     </>
   )
