@@ -34,9 +34,7 @@ def check(log: str, expected: tuple[int, int]) -> None:
 def self_test() -> None:
     check("", (0, 0))
     check("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s", (3, 0))
-    check(
-        "test result: ok. 2 passed; 0 failed; 0 ignored\ntest result: FAILED. 3 passed; 1 failed; 0 ignored", (5, 1)
-    )
+    check("test result: ok. 2 passed; 0 failed; 0 ignored\ntest result: FAILED. 3 passed; 1 failed; 0 ignored", (5, 1))
     check(" Test Files  1 passed (1)\n\x1b[2m      Tests \x1b[22m \x1b[31m2 failed\x1b[39m | 10 passed (12)", (10, 2))
     check(" Test Files  2 passed (2)\n      Tests  7 passed (7)", (7, 0))
     check("======= 1 failed, 12 passed, 2 warnings in 3.45s =======", (12, 1))

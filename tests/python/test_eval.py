@@ -67,7 +67,9 @@ def test_wine_quality_agrees_with_scikit_learn(server, client):
                 "spearmanr": truth.corr(predicted, method="spearman"),
             }.items()
         }
-        assert logged["mean_absolute_error.ci.low"] < logged["mean_absolute_error"] < logged["mean_absolute_error.ci.high"]
+        assert (
+            logged["mean_absolute_error.ci.low"] < logged["mean_absolute_error"] < logged["mean_absolute_error.ci.high"]
+        )
         [dataset] = run.inputs.dataset_inputs
         assert dataset.dataset.name and len(dataset.dataset.digest) > 0
 

@@ -120,6 +120,6 @@ def test_experiments_are_searched(client, searched):
     assert names(filter_string="tags.kind = 'search'") == ["searched"]
     page = client.search_experiments(filter_string="name LIKE '%tide'", order_by=["name DESC"], max_results=2)
     assert [it.name for it in page] == ["gamma tide", "beta tide"]
-    assert names(
-        filter_string="name LIKE '%tide'", order_by=["name DESC"], max_results=2, page_token=page.token
-    ) == ["alpha tide"]
+    assert names(filter_string="name LIKE '%tide'", order_by=["name DESC"], max_results=2, page_token=page.token) == [
+        "alpha tide"
+    ]

@@ -56,7 +56,13 @@ def test_a_failing_script_leaves_a_failed_run(client, experiment):
 
 
 def test_extreme_metric_values_survive(client, experiment):
-    values = {"tiny": 5e-324, "huge": 1.7976931348623157e308, "third": 1 / 3, "negative_zero": -0.0, "nan": float("nan")}
+    values = {
+        "tiny": 5e-324,
+        "huge": 1.7976931348623157e308,
+        "third": 1 / 3,
+        "negative_zero": -0.0,
+        "nan": float("nan"),
+    }
     with mlflow.start_run() as run:
         mlflow.log_metrics(values)
     read = client.get_run(run.info.run_id).data.metrics
