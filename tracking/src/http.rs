@@ -6,6 +6,7 @@ mod experiments;
 mod extract;
 mod json;
 mod metrics;
+mod models;
 mod runs;
 mod server;
 mod traces;
@@ -50,6 +51,7 @@ fn v2_routes() -> Router<Tracking> {
         .nest("/experiments", experiments::routes())
         .nest("/runs", runs::routes())
         .nest("/metrics", metrics::routes())
+        .merge(models::routes())
         .merge(artifacts::v2_routes())
         .merge(traces::v2_routes())
 }

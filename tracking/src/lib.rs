@@ -7,6 +7,7 @@ pub mod assessment;
 pub mod dataset;
 pub mod experiment;
 pub mod metric;
+pub mod model;
 pub mod run;
 pub mod trace;
 

@@ -3,6 +3,7 @@
 mod compile;
 mod experiments;
 mod lexer;
+mod models;
 mod parser;
 mod runs;
 mod traces;
@@ -10,6 +11,7 @@ mod traces;
 use db::Value;
 
 pub(crate) use experiments::experiments_query;
+pub(crate) use models::models_query;
 pub(crate) use runs::runs_query;
 pub(crate) use traces::traces_query;
 

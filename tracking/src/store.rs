@@ -4,6 +4,7 @@ mod experiments;
 mod inputs;
 mod locations;
 mod metrics;
+mod models;
 mod params;
 mod runs;
 mod search;

@@ -54,7 +54,7 @@ impl From<Entry> for FileInfo {
 
 /// A listing; `root_uri` is what the paths are relative to, where the client does not know it.
 #[derive(Serialize)]
-struct Listing {
+pub(super) struct Listing {
     #[serde(skip_serializing_if = "Option::is_none")]
     root_uri: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,7 +62,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(root_uri: Option<String>, entries: Vec<Entry>) -> Self {
+    pub(super) fn new(root_uri: Option<String>, entries: Vec<Entry>) -> Self {
         Self { root_uri, files: entries.into_iter().map(FileInfo::from).collect() }
     }
 }

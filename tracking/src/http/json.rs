@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::extract::Fields;
-use crate::{Result, experiment::Tag};
+use crate::{Result, experiment::Tag, run::Param};
 
 /// The answer of an operation that has nothing to tell.
 #[derive(Debug, Serialize)]
@@ -26,4 +26,9 @@ pub(super) fn tags(fields: &mut Fields) -> Result<Vec<Tag>> {
     let tag =
         |tag: &mut Fields| Ok(Tag { key: tag.required_text("key")?, value: tag.text("value")?.unwrap_or_default() });
     fields.objects("tags")?.iter_mut().map(tag).collect()
+}
+
+/// Reads a param out of its object.
+pub(super) fn param(fields: &mut Fields) -> Result<Param> {
+    Ok(Param { key: fields.required_text("key")?, value: fields.text("value")?.unwrap_or_default() })
 }

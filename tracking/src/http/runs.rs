@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 
 use super::{
     extract::Fields,
-    json::{Empty, tags},
+    json::{Empty, param, tags},
 };
 use crate::{
     Error, Result, Tracking,
     dataset::{Dataset, DatasetInput},
     experiment::{ExperimentId, Tag, ViewType},
     metric::Metric,
-    run::{Batch, ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
+    run::{Batch, ModelInput, ModelOutput, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
     validate::{PAGE_MAX, python_list},
 };
 
@@ -206,10 +206,6 @@ fn metric(fields: &mut Fields) -> Result<Metric> {
         dataset_name: filled(fields.text("dataset_name")?),
         dataset_digest: filled(fields.text("dataset_digest")?),
     })
-}
-
-fn param(fields: &mut Fields) -> Result<Param> {
-    Ok(Param { key: fields.required_text("key")?, value: fields.text("value")?.unwrap_or_default() })
 }
 
 fn dataset_input(fields: &mut Fields) -> Result<DatasetInput> {

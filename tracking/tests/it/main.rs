@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod experiments;
+mod models;
 mod protocol;
 mod runs;
 mod search;
