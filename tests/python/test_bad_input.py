@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a user gives: a clear message with the file, the key and the value, and nothing half-done."""
+"""Whatever is wrong with what a user gives: a clear message with file, key and value, and nothing half-done."""
 
 from __future__ import annotations
 

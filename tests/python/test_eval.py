@@ -1,4 +1,4 @@
-"""`tidegate eval run` end to end: both suites of configs/eval, against scikit-learn's figures and the real demo model."""
+"""`tidegate eval run` end to end: both suites of configs/eval, against scikit-learn and the real demo model."""
 
 from __future__ import annotations
 
@@ -180,7 +180,8 @@ def test_classification_agrees_with_scikit_learn(server, client, tmp_path):
 def test_a_url_target_and_its_failures(mocked, upstream, tmp_path):
     mlflow.set_tracking_uri(mocked.url)
     (tmp_path / "rows.jsonl").write_text(
-        '{"question": "When?", "answer": "The tide comes in twice a day."}\n{"question": "Why?", "answer": "The moon."}\n'
+        '{"question": "When?", "answer": "The tide comes in twice a day."}\n'
+        '{"question": "Why?", "answer": "The moon."}\n'
     )
     (tmp_path / "suite.yaml").write_text(
         "name: url\ntask: generate\ndata: {source: rows.jsonl, roles: {expected: answer}}\n"

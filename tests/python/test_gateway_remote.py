@@ -1,4 +1,4 @@
-"""Endpoints in front of a remote API, played by a scripted upstream: what passes through, and what every failure says."""
+"""Endpoints in front of a remote API, played by a scripted upstream: what passes, and what every failure says."""
 
 from __future__ import annotations
 
