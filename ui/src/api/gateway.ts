@@ -1,6 +1,6 @@
 /** The gateway: its endpoints, and calls through them. */
 import { queryOptions } from '@tanstack/react-query'
-import { request, send } from './client'
+import { ApiError, request, send } from './client'
 import { streamJson } from './stream'
 
 export type EndpointType = 'llm/v1/chat' | 'llm/v1/completions' | 'llm/v1/embeddings'
@@ -16,7 +16,7 @@ export const endpointsQuery = queryOptions({
     const found: Endpoint[] = []
     let token: string | undefined
     for (let page = 0; page < pagesMax; page++) {
-      const answer = await request<{ endpoints?: Endpoint[]; next_page_token?: string | null }>('/api/2.0/endpoints/', { query: { page_token: token }, signal })
+      const answer = await request<{ endpoints?: Endpoint[]; next_page_token?: string | null }>('/api/2.0/endpoints/', { query: { page_token: token }, signal }).catch(noGateway)
       found.push(...(answer.endpoints ?? []))
       token = answer.next_page_token || undefined
       if (!token) break
@@ -25,6 +25,12 @@ export const endpointsQuery = queryOptions({
   },
   staleTime: 10_000,
 })
+
+/** A server without a gateway has no such address: it offers no endpoint, which is no failure. */
+function noGateway(error: unknown): { endpoints: Endpoint[]; next_page_token?: undefined } {
+  if (error instanceof ApiError && error.status === 404) return { endpoints: [] }
+  throw error
+}
 
 /** What talks: endpoints a prompt can be sent to. */
 export const isTalker = (endpoint: Endpoint): boolean => endpoint.endpoint_type !== 'llm/v1/embeddings'

@@ -54,8 +54,8 @@ export function ColumnView({ column, index, endpoints, endpoint, generation, rem
         {removable && <IconButton label={`Remove column ${index + 1}`} icon={<X />} onClick={onRemove} />}
       </div>
       <div className={styles.settings}>
-        <label>
-          temperature
+        <label title="Temperature">
+          temp
           <input inputMode="decimal" placeholder="–" aria-label={`Temperature${name}`} value={column.temperature} onChange={(event) => onChange({ ...column, temperature: event.target.value })} />
         </label>
         <label>

@@ -1,5 +1,7 @@
 /** What is known about a trace as a whole: where it belongs, its assessments, tags and metadata. */
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { experimentQuery } from '../../api/experiments'
 import { traceExperiment, traceRun, traceSession, type Assessment, type TraceInfo } from '../../api/traces'
 import { Id } from '../../components/Id'
 import { State } from '../../components/Status'
@@ -11,6 +13,8 @@ const quiet = new Set(['mlflow.traceInputs', 'mlflow.traceOutputs', 'mlflow.trac
 
 export function TraceFacts({ info }: { info: TraceInfo }) {
   const experiment = traceExperiment(info)
+  const { data } = useQuery({ ...experimentQuery(experiment ?? ''), enabled: experiment !== undefined })
+  const name = data?.name
   const run = traceRun(info)
   const session = traceSession(info)
   const metadata = visible(info.trace_metadata)
@@ -29,7 +33,7 @@ export function TraceFacts({ info }: { info: TraceInfo }) {
           {experiment && (
             <Fact name="experiment">
               <Link to="/experiments/$id" params={{ id: experiment }}>
-                {experiment}
+                {name ?? experiment}
               </Link>
             </Fact>
           )}

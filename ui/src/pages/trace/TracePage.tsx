@@ -124,7 +124,9 @@ function Spans({ trace, wanted, onWant }: { trace: Trace; wanted: string | undef
         <div className={styles.legend}>
           <i /> on the critical path <i data-off /> not waited for
           <span className="grow" />
-          <kbd>↑</kbd> <kbd>↓</kbd> spans <kbd>←</kbd> <kbd>→</kbd> fold <kbd>j</kbd> <kbd>k</kbd> traces
+          <span className={styles.hints}>
+            <kbd>↑</kbd> <kbd>↓</kbd> spans <kbd>←</kbd> <kbd>→</kbd> fold <kbd>j</kbd> <kbd>k</kbd> traces
+          </span>
         </div>
       </div>
       }

@@ -44,6 +44,15 @@ describe('broken traces', () => {
   test('a span still running has no length, and an instant trace fills the lane', () => {
     expect(layout([span('x', '', 7, 0, { endMs: undefined })]).rows.map((row) => [row.durationMs, row.left, row.width])).toEqual([[0, 0, 1]])
   })
+  test('ten thousand spans, each inside the one before', () => {
+    const deep = Array.from({ length: 10_000 }, (_, index) => span(`s${index}`, index === 0 ? '' : `s${index - 1}`, index, 20_000 - index))
+    const { rows } = layout(deep)
+    expect([rows.length, rows.at(-1)?.depth, rows[0]?.descendantCount]).toEqual([10_000, 9999, 9999])
+  })
+  test('a trace whose every span failed has a first error', () => {
+    const all = Array.from({ length: 20_000 }, (_, index) => span(`s${index}`, index === 0 ? '' : 's0', index, index + 1, { status: 'error' }))
+    expect(firstError(layout(all).rows)?.id).toBe('s1')
+  })
   test('no spans, no rows', () => expect(layout([])).toEqual({ rows: [], startMs: 0, durationMs: 0 }))
 })
 

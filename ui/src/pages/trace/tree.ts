@@ -23,46 +23,45 @@ export type SpanTree = { rows: SpanRow[]; startMs: number; durationMs: number }
 /** Depth first, siblings by start. A span whose parent is missing stands at the top rather than disappearing. */
 export function layout(spans: Span[]): SpanTree {
   if (spans.length === 0) return { rows: [], startMs: 0, durationMs: 0 }
-  const startMs = Math.min(...spans.map((span) => span.startMs))
-  const durationMs = Math.max(...spans.map(endOf)) - startMs
-  const known = new Set(spans.map((span) => span.id))
-  const children = new Map<string, Span[]>()
-  for (const span of spans) {
-    const parent = known.has(span.parentId) && span.parentId !== span.id ? span.parentId : ''
-    children.set(parent, [...(children.get(parent) ?? []), span])
-  }
-  for (const siblings of children.values()) siblings.sort((a, b) => a.startMs - b.startMs || endOf(b) - endOf(a))
+  const startMs = spans.reduce((least, span) => Math.min(least, span.startMs), Infinity)
+  const durationMs = spans.reduce((most, span) => Math.max(most, endOf(span)), -Infinity) - startMs
+  const children = childrenOf(spans)
+  const critical = criticalPath(children)
 
   const rows: SpanRow[] = []
   const placed = new Set<string>()
-  const critical = new Set<string>()
-  const place = (span: Span, depth: number, parent: number) => {
-    placed.add(span.id)
-    const at = rows.length
-    const own = (children.get(span.id) ?? []).filter((child) => !placed.has(child.id))
-    rows.push({
-      span,
-      depth,
-      parent,
-      childCount: own.length,
-      descendantCount: 0,
-      offsetMs: span.startMs - startMs,
-      durationMs: endOf(span) - span.startMs,
-      left: durationMs > 0 ? (span.startMs - startMs) / durationMs : 0,
-      width: durationMs > 0 ? (endOf(span) - span.startMs) / durationMs : 1,
-      critical: false,
-    })
-    for (const child of own) if (!placed.has(child.id)) place(child, depth + 1, at)
-    const row = rows[at]
-    if (row) row.descendantCount = rows.length - at - 1
+  // Explicit stacks: a trace may be deeper than the call stack.
+  const place = (top: Span) => {
+    const waiting = [{ span: top, depth: 0, parent: -1 }]
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const { span, depth, parent } = next
+      if (placed.has(span.id)) continue
+      placed.add(span.id)
+      const at = rows.length
+      const own = (children.get(span.id) ?? []).filter((child) => !placed.has(child.id))
+      rows.push({
+        span,
+        depth,
+        parent,
+        childCount: own.length,
+        descendantCount: 0,
+        offsetMs: span.startMs - startMs,
+        durationMs: endOf(span) - span.startMs,
+        left: durationMs > 0 ? (span.startMs - startMs) / durationMs : 0,
+        width: durationMs > 0 ? (endOf(span) - span.startMs) / durationMs : 1,
+        critical: critical.has(span.id),
+      })
+      for (const child of own.toReversed()) waiting.push({ span: child, depth: depth + 1, parent: at })
+    }
   }
-  const roots = children.get('') ?? []
-  for (const root of roots) place(root, 0, -1)
+  for (const root of children.get('') ?? []) place(root)
   // Only a broken trace has spans that are each other's parents; they are shown at the top.
-  for (const span of spans) if (!placed.has(span.id)) place(span, 0, -1)
-  const last = roots.toSorted((a, b) => endOf(b) - endOf(a))[0]
-  if (last) markCritical(last, endOf(last), children, critical)
-  for (const row of rows) row.critical = critical.has(row.span.id)
+  for (const span of spans) if (!placed.has(span.id)) place(span)
+  for (let at = rows.length - 1; at >= 0; at--) {
+    const row = rows[at]
+    const parent = row && rows[row.parent]
+    if (parent) parent.descendantCount += row.descendantCount + 1
+  }
   return { rows, startMs, durationMs }
 }
 
@@ -80,9 +79,9 @@ export function unfolded(rows: SpanRow[], folded: ReadonlySet<string>): SpanRow[
 
 /** The first span that failed on its own: the deepest error, earliest first, because parents only pass it on. */
 export function firstError(rows: SpanRow[]): Span | undefined {
-  const failed = rows.filter((row) => row.span.status === 'error')
-  const passesOn = new Set(failed.map((row) => row.parent))
-  return (failed.find((row) => !passesOn.has(rows.indexOf(row))) ?? failed[0])?.span
+  const passesOn = new Set(rows.flatMap((row) => (row.span.status === 'error' ? [row.parent] : [])))
+  const failed = rows.findIndex((row, at) => row.span.status === 'error' && !passesOn.has(at))
+  return rows[failed]?.span
 }
 
 /** Round steps for the time axis: at most `count` of them, each 1, 2 or 5 times a power of ten. */
@@ -96,14 +95,35 @@ export function ticks(durationMs: number, count: number): number[] {
 
 const endOf = (span: Span) => Math.max(span.endMs ?? span.startMs, span.startMs)
 
-/** Walks back from the end: whatever was last to finish is what the parent waited for. */
-function markCritical(span: Span, untilMs: number, children: Map<string, Span[]>, critical: Set<string>) {
-  if (critical.has(span.id)) return
-  critical.add(span.id)
-  let cursor = untilMs
-  for (const child of (children.get(span.id) ?? []).toSorted((a, b) => endOf(b) - endOf(a))) {
-    if (endOf(child) > cursor) continue
-    markCritical(child, endOf(child), children, critical)
-    cursor = child.startMs
+/** The spans below each parent by start; those with no known parent below the empty name. */
+function childrenOf(spans: Span[]): Map<string, Span[]> {
+  const known = new Set(spans.map((span) => span.id))
+  const children = new Map<string, Span[]>()
+  for (const span of spans) {
+    const parent = known.has(span.parentId) && span.parentId !== span.id ? span.parentId : ''
+    const siblings = children.get(parent)
+    if (siblings) siblings.push(span)
+    else children.set(parent, [span])
   }
+  for (const siblings of children.values()) siblings.sort((a, b) => a.startMs - b.startMs || endOf(b) - endOf(a))
+  return children
 }
+
+/** Walks back from the end of the root that ended last: what was last to finish is what its parent waited for. */
+function criticalPath(children: Map<string, Span[]>): Set<string> {
+  const critical = new Set<string>()
+  const waiting = byEnd(children.get('') ?? []).slice(0, 1)
+  for (let span = waiting.pop(); span; span = waiting.pop()) {
+    if (critical.has(span.id)) continue
+    critical.add(span.id)
+    let cursor = endOf(span)
+    for (const child of byEnd(children.get(span.id) ?? [])) {
+      if (endOf(child) > cursor) continue
+      waiting.push(child)
+      cursor = child.startMs
+    }
+  }
+  return critical
+}
+
+const byEnd = (spans: Span[]) => spans.toSorted((a, b) => endOf(b) - endOf(a))
