@@ -2,14 +2,16 @@
 
 mod prepare;
 
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::path::PathBuf;
 
 use crate::dataset::Dataset;
-use crate::gate::{self, Decision, Gate, Inconclusive, Level, Verdict};
+use crate::gate::{self, Decision, Expression, Gate, Inconclusive, Level, Verdict};
+use crate::metric::Metric;
 use crate::report::{self, Outcome, Progress};
 use crate::runner::{self, Outcome as Cell, Runner};
-use crate::score::{Answers, Difference, Labels, Material, Scored, Scorer, difference, frame};
+use crate::score::{Answers, Difference, Labels, Material, Scored, Scorer, differences, frame};
 use crate::suite::{Suite, Task};
 use crate::target::{self, Kind, Resolver};
 use crate::{Destination, Error, Result};
@@ -258,17 +260,14 @@ fn score(suite: &Suite, prepared: &Prepared, mut cells: Vec<Vec<Cell>>) -> Resul
     }
     let names: Vec<String> = prepared.variants.iter().map(|it| suite.targets[it.target].name.clone()).collect();
     let target_of = |position: usize| names[position].clone();
-    let is_weighted = prepared.weights.is_some();
-    let between = |metric: &str, variant: usize, baseline: usize| {
-        let metric = prepared.metrics.iter().find(|it| it.name == metric)?;
-        difference(metric, &scored[variant], &scored[baseline], &suite.compare, is_weighted)
-    };
-    let decided = suite.gates.iter().map(|it| (it.clone(), gate::decide(it, &scored, &target_of, &between))).collect();
     let baseline = suite.compare.baseline.as_deref().and_then(|it| gate::baseline_position(&scored, &target_of, it));
+    let pairs = compare(suite, prepared, &scored, baseline, &target_of);
+    let between = |metric: &str, variant: usize, base: usize| pairs.get(&(variant, base))?.get(metric).cloned();
+    let decided = suite.gates.iter().map(|it| (it.clone(), gate::decide(it, &scored, &target_of, &between))).collect();
     let mut differences = Vec::new();
     for (position, variant) in scored.iter().enumerate() {
         let Some(baseline) = baseline.filter(|it| *it != position) else { continue };
-        for metric in prepared.metrics.iter().filter(|it| it.direction().is_some()) {
+        for metric in &prepared.metrics {
             if let Some(difference) = between(&metric.name, position, baseline) {
                 let (metric, variant) = (metric.name.clone(), variant.variant.name.clone());
                 differences.push(Compared { metric, variant, difference });
@@ -276,6 +275,38 @@ fn score(suite: &Suite, prepared: &Prepared, mut cells: Vec<Vec<Cell>>) -> Resul
         }
     }
     Ok((scored, decided, differences))
+}
+
+/// Every paired difference that a gate or the report asks for, each pair of variants resampled once.
+fn compare(
+    suite: &Suite,
+    prepared: &Prepared,
+    scored: &[Scored],
+    baseline: Option<usize>,
+    target_of: &dyn Fn(usize) -> String,
+) -> HashMap<(usize, usize), HashMap<String, Difference>> {
+    let mut wanted: BTreeMap<usize, Vec<&Metric>> = BTreeMap::new();
+    if let Some(baseline) = baseline {
+        wanted.insert(baseline, prepared.metrics.iter().collect());
+    }
+    for gate in &suite.gates {
+        if let Expression::Relative { metric, baseline, .. } = &gate.expression
+            && let Some(position) = gate::baseline_position(scored, target_of, baseline)
+        {
+            let metrics = wanted.entry(position).or_default();
+            let missing = prepared.metrics.iter().find(|it| it.name == *metric);
+            metrics.extend(missing.filter(|it| !metrics.iter().any(|of| of.name == it.name)));
+        }
+    }
+    let mut pairs = HashMap::new();
+    for (base, metrics) in wanted {
+        for position in (0..scored.len()).filter(|it| *it != base) {
+            let is_weighted = prepared.weights.is_some();
+            let found = differences(&metrics, &scored[position], &scored[base], &suite.compare, is_weighted);
+            pairs.insert((position, base), found);
+        }
+    }
+    pairs
 }
 
 impl Prepared {

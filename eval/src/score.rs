@@ -14,7 +14,7 @@ use crate::stats::{count, mean, mean_interval, percentile_interval, proportion_i
 use crate::suite::{Compare, Suite};
 use crate::variant::Variant;
 
-pub(crate) use difference::{Difference, difference};
+pub(crate) use difference::{Difference, differences};
 pub(crate) use frame::{Frame, Material, frame};
 pub(crate) use labels::Labels;
 
@@ -256,9 +256,10 @@ impl Scorer<'_> {
                 let of = |picks: &[usize]| {
                     let values: Vec<f64> = picks.iter().map(|it| values[*it]).collect();
                     let weights: Vec<f64> = picks.iter().map(|it| weights[*it]).collect();
-                    mean(&values, Some(&weights))
+                    vec![mean(&values, Some(&weights))]
                 };
-                percentile_interval(resamples(values.len(), times_for(values.len(), times), seed, of), confidence)
+                let mut lists = resamples(values.len(), times_for(values.len(), times), seed, of);
+                lists.pop().and_then(|it| percentile_interval(it, confidence))
             }
         };
         let value = mean(&values, weights.as_deref());
@@ -278,13 +279,9 @@ impl Scorer<'_> {
         if open.is_empty() || frame.len() < 2 {
             return;
         }
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); open.len()];
-        resamples(frame.len(), times_for(frame.len(), times), seed, |picks| {
+        let values = resamples(frame.len(), times_for(frame.len(), times), seed, |picks| {
             let picked = frame.pick(picks);
-            for (values, (_, kind)) in values.iter_mut().zip(&open) {
-                values.extend(picked.value(kind).filter(|it| it.is_finite()));
-            }
-            f64::NAN
+            open.iter().map(|(_, kind)| picked.value(kind).unwrap_or(f64::NAN)).collect()
         });
         for ((position, _), values) in open.into_iter().zip(values) {
             scores[position].interval = percentile_interval(values, confidence);

@@ -50,21 +50,39 @@ pub(crate) fn mean(values: &[f64], weights: Option<&[f64]>) -> f64 {
 
 /// numpy's linear percentile, `share` from 0 to 1; NaN for no values.
 pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    quantile_of_sorted(&sorted, share)
+    let Some(place) = Place::of(values.len(), share) else { return f64::NAN };
+    let mut values = values.to_vec();
+    let (_, low, above) = values.select_nth_unstable_by(place.low, f64::total_cmp);
+    let (low, high) = (*low, above.iter().copied().min_by(f64::total_cmp));
+    place.between(low, high.unwrap_or(low))
 }
 
 /// [`quantile`] of values that are already in order.
 pub(crate) fn quantile_of_sorted(sorted: &[f64], share: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let position = count(last) * share.clamp(0.0, 1.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is inside the list")]
-    let low = (position.floor() as usize).min(last);
-    let (a, b) = (sorted[low], sorted[(low + 1).min(last)]);
-    let t = position - position.floor();
-    // numpy's lerp: from the nearer end, so that both ends are exact.
-    if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
+    let Some(place) = Place::of(sorted.len(), share) else { return f64::NAN };
+    place.between(sorted[place.low], *sorted.get(place.low + 1).unwrap_or(&sorted[place.low]))
+}
+
+/// Between which two values of an ordered list a quantile lies, and how far from the lower one.
+struct Place {
+    low: usize,
+    part: f64,
+}
+
+impl Place {
+    fn of(n: usize, share: f64) -> Option<Self> {
+        let last = n.checked_sub(1)?;
+        let position = count(last) * share.clamp(0.0, 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is inside the list")]
+        let low = (position.floor() as usize).min(last);
+        Some(Self { low, part: position - position.floor() })
+    }
+
+    /// numpy's interpolation: from the nearer end, so that both ends are exact.
+    fn between(&self, low: f64, high: f64) -> f64 {
+        let part = self.part;
+        if part >= 0.5 { high - (high - low) * (1.0 - part) } else { low + (high - low) * part }
+    }
 }
 
 #[cfg(test)]

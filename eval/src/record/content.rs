@@ -45,8 +45,9 @@ pub(super) fn parent(evaluation: &Evaluation<'_>) -> RunRecord {
 /// The run of one variant.
 pub(super) fn child(evaluation: &Evaluation<'_>, scored: &Scored) -> Result<RunRecord> {
     let mut tags = common_tags(evaluation);
-    let logged = json!([{"path": TABLE_FILE, "type": "table"}]);
-    tags.push(("mlflow.loggedArtifacts".to_owned(), logged.to_string()));
+    // Written as Python writes JSON, blanks included: MLflow's client searches for this very text.
+    let logged = format!("[{{\"path\": \"{TABLE_FILE}\", \"type\": \"table\"}}]");
+    tags.push(("mlflow.loggedArtifacts".to_owned(), logged));
     let mut artifacts = vec![(TABLE_FILE.to_owned(), results_table::render(evaluation, scored).into_bytes())];
     if let Frame::Classes(classes, _) = &scored.frame {
         artifacts.push(("confusion_matrix.csv".to_owned(), classes::confusion_csv(classes)?.into_bytes()));

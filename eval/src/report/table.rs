@@ -126,6 +126,9 @@ fn cell(score: &Score) -> String {
 fn gates(evaluation: &Evaluation<'_>) -> String {
     let mut text = String::new();
     for (gate, decisions) in &evaluation.gates {
+        if decisions.is_empty() {
+            let _ = writeln!(text, "  skip  {}: no variant of this run is for it to decide", gate.text);
+        }
         for decision in decisions {
             let mark = match (decision.verdict, gate.level) {
                 (Verdict::Pass, _) => "pass",

@@ -17,47 +17,68 @@ pub(crate) struct Difference {
     pub(crate) greater_is_better: bool,
 }
 
-/// The paired difference of one metric; `None` where it is undefined or no direction is known.
-pub(crate) fn difference(
-    metric: &Metric,
+/// The paired differences of some metrics, by name; one that is undefined or has no direction is left out.
+pub(crate) fn differences(
+    metrics: &[&Metric],
     variant: &Scored,
     baseline: &Scored,
     compare: &Compare,
     is_weighted: bool,
-) -> Option<Difference> {
-    let greater_is_better = metric.direction()?;
-    let (of_variant, of_baseline) = (variant.score(&metric.name)?, baseline.score(&metric.name)?);
-    let is_table = matches!(metric.kind, Kind::Numbers(_) | Kind::Classes(_));
-    let found = match (&of_variant.rows, &of_baseline.rows) {
-        (Some(a), Some(b)) if !(is_weighted && is_table) => {
-            let pairs: Vec<(f64, f64)> = a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
-            let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
-            let base: Vec<f64> = pairs.iter().map(|it| it.1).collect();
-            Difference {
-                value: mean(&differences, None),
-                interval: mean_interval(&differences, compare.confidence),
-                baseline: mean(&base, None),
-                rows: pairs.len(),
-                greater_is_better,
+) -> HashMap<String, Difference> {
+    let mut found = HashMap::new();
+    let mut resampled = Vec::new();
+    for metric in metrics {
+        let (Some(greater_is_better), Some(a), Some(b)) =
+            (metric.direction(), variant.score(&metric.name), baseline.score(&metric.name))
+        else {
+            continue;
+        };
+        let is_table = matches!(metric.kind, Kind::Numbers(_) | Kind::Classes(_));
+        match (&a.rows, &b.rows) {
+            (Some(a), Some(b)) if !(is_weighted && is_table) => {
+                found.insert(metric.name.clone(), of_rows(a, b, compare.confidence, greater_is_better));
             }
+            _ => resampled.push((*metric, greater_is_better)),
         }
-        _ => {
-            let (a, b) = common(&variant.frame, &baseline.frame);
-            let of = |frame: &Frame| frame.value(&metric.kind).unwrap_or(f64::NAN);
-            let (value_a, value_b) = (of(&a), of(&b));
-            let values = resamples(a.len(), times_for(a.len() * 2, compare.resamples), compare.seed, |picks| {
-                of(&a.pick(picks)) - of(&b.pick(picks))
-            });
-            Difference {
-                value: value_a - value_b,
-                interval: percentile_interval(values, compare.confidence),
-                baseline: value_b,
+    }
+    if !resampled.is_empty() {
+        let (a, b) = common(&variant.frame, &baseline.frame);
+        let of = |a: &Frame, b: &Frame| -> Vec<(f64, f64)> {
+            let value = |frame: &Frame, metric: &Metric| frame.value(&metric.kind).unwrap_or(f64::NAN);
+            resampled.iter().map(|(metric, _)| (value(a, metric), value(b, metric))).collect()
+        };
+        let times = times_for(a.len() * 2, compare.resamples);
+        let mut lists = resamples(a.len(), times, compare.seed, |picks| {
+            of(&a.pick(picks), &b.pick(picks)).into_iter().map(|(a, b)| a - b).collect()
+        });
+        lists.resize(resampled.len(), Vec::new());
+        for (((metric, greater_is_better), (of_a, of_b)), list) in resampled.iter().zip(of(&a, &b)).zip(lists) {
+            let difference = Difference {
+                value: of_a - of_b,
+                interval: percentile_interval(list, compare.confidence),
+                baseline: of_b,
                 rows: a.len(),
-                greater_is_better,
-            }
+                greater_is_better: *greater_is_better,
+            };
+            found.insert(metric.name.clone(), difference);
         }
-    };
-    (!found.value.is_nan()).then_some(found)
+    }
+    found.retain(|_, it| !it.value.is_nan());
+    found
+}
+
+/// The difference of two means over the rows that have both values.
+fn of_rows(a: &[Option<f64>], b: &[Option<f64>], confidence: f64, greater_is_better: bool) -> Difference {
+    let pairs: Vec<(f64, f64)> = a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
+    let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
+    let base: Vec<f64> = pairs.iter().map(|it| it.1).collect();
+    Difference {
+        value: mean(&differences, None),
+        interval: mean_interval(&differences, confidence),
+        baseline: mean(&base, None),
+        rows: pairs.len(),
+        greater_is_better,
+    }
 }
 
 /// Both frames cut down to the dataset rows that both have, in the same order.

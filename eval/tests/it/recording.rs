@@ -57,6 +57,8 @@ async fn check_recorded(tracking: &Tracking, outcome: &eval::Outcome) {
     assert_eq!(tag(parent, "mlflow.runType").as_deref(), Some("genai_evaluate"));
     assert_eq!(tag(parent, "tidegate.eval.gates").as_deref(), Some("pass"));
     assert_eq!(tag(child, "release").as_deref(), Some("1.5"));
+    let logged = r#"[{"path": "eval_results_table.json", "type": "table"}]"#;
+    assert_eq!(tag(child, "mlflow.loggedArtifacts").as_deref(), Some(logged));
     assert_eq!(child.info.status, RunStatus::Finished);
     assert!(child.info.end_time >= Some(child.info.start_time));
     let metric = |key: &str| child.data.metrics.iter().find(|it| it.key == key).map(|it| it.value);
