@@ -1,17 +1,18 @@
 //! Logged models: create, read, finish, tag, search, delete.
 
+mod load;
+mod token;
+
 use std::collections::HashMap;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use db::Tx;
-use serde_json::{Value, json};
+use load::{COLUMNS, Row};
 
-use super::{Store, experiments, in_list, locations::append_path, new_id, now_ms, tags::last_of_each_key};
+use super::{Store, experiments, locations::append_path, new_id, now_ms, tags::last_of_each_key};
 use crate::{
     Error, Page, Result,
-    experiment::{ExperimentId, Tag},
-    metric::{Metric, RunMetric},
-    model::{LoggedModel, ModelData, ModelInfo, ModelSearch, ModelStatus, NewModel},
+    experiment::Tag,
+    model::{LoggedModel, ModelSearch, ModelStatus, NewModel},
     run::{Param, random_name},
     search,
     validate::{check_length, python_text},
@@ -19,38 +20,6 @@ use crate::{
 
 /// Characters at most in the key of a model's param or tag.
 const KEY_CHARS_MAX: usize = 255;
-
-/// The columns of [`Row`].
-const COLUMNS: &str = "logged_models.model_id, logged_models.experiment_id, logged_models.name, \
-                       logged_models.artifact_location, logged_models.creation_timestamp_ms, \
-                       logged_models.last_updated_timestamp_ms, logged_models.status, logged_models.model_type, \
-                       logged_models.source_run_id, logged_models.status_message";
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    model_id: String,
-    experiment_id: i64,
-    name: String,
-    artifact_location: String,
-    creation_timestamp_ms: i64,
-    last_updated_timestamp_ms: i64,
-    status: i64,
-    model_type: Option<String>,
-    source_run_id: Option<String>,
-    status_message: Option<String>,
-}
-
-#[derive(sqlx::FromRow)]
-struct MetricRow {
-    model_id: String,
-    metric_name: String,
-    metric_timestamp_ms: i64,
-    metric_step: i64,
-    metric_value: Option<f64>,
-    run_id: String,
-    dataset_name: Option<String>,
-    dataset_digest: Option<String>,
-}
 
 impl Store {
     /// Creates a model whose files are still to come.
@@ -167,13 +136,13 @@ impl Store {
     /// Finds models.
     pub async fn search_models(&self, search: &ModelSearch) -> Result<Page<LoggedModel>> {
         let mut query = search::models_query(search)?;
-        let offset = offset(search)?;
+        let offset = token::offset(search)?;
         query.args.extend(search::limit(search.max_results, offset));
         let sql = format!("SELECT {COLUMNS} FROM logged_models {} LIMIT ? OFFSET ?", query.sql);
         let mut rows: Vec<Row> = self.db.fetch_all(sql, query.args).await?;
         let has_more = rows.len() > search.max_results;
         rows.truncate(search.max_results);
-        let next_page_token = has_more.then(|| token(search, offset + search.max_results));
+        let next_page_token = has_more.then(|| token::token(search, offset + search.max_results));
         Ok(Page { items: self.load_models(rows).await?, next_page_token })
     }
 
@@ -190,96 +159,6 @@ impl Store {
             })
             .await
     }
-
-    /// Adds to each model its tags, params and metrics.
-    async fn load_models(&self, rows: Vec<Row>) -> Result<Vec<LoggedModel>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (marks, args) = in_list(rows.iter().map(|row| row.model_id.as_str()));
-        let texts = |table: &str, column: &str| {
-            format!("SELECT model_id, {column}_key, {column}_value FROM {table} WHERE model_id IN ({marks})")
-        };
-        let metrics = format!(
-            "SELECT model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, run_id, dataset_name, \
-             dataset_digest FROM logged_model_metrics WHERE model_id IN ({marks})"
-        );
-        let (tags, params, metrics) = futures::try_join!(
-            self.db.fetch_all::<(String, String, String)>(texts("logged_model_tags", "tag"), args.clone()),
-            self.db.fetch_all::<(String, String, String)>(texts("logged_model_params", "param"), args.clone()),
-            self.db.fetch_all::<MetricRow>(metrics, args.clone()),
-        )?;
-        let places: HashMap<String, usize> =
-            rows.iter().enumerate().map(|(place, row)| (row.model_id.clone(), place)).collect();
-        let mut models: Vec<LoggedModel> = rows.into_iter().map(LoggedModel::from).collect();
-        for (id, key, value) in tags {
-            models[places[&id]].info.tags.push(Tag { key, value });
-        }
-        for (id, key, value) in params {
-            models[places[&id]].data.params.push(Param { key, value });
-        }
-        for row in metrics {
-            models[places[&row.model_id]].data.metrics.push(row.into());
-        }
-        Ok(models)
-    }
-}
-
-impl From<Row> for LoggedModel {
-    fn from(row: Row) -> Self {
-        let info = ModelInfo {
-            model_id: row.model_id,
-            experiment_id: ExperimentId(row.experiment_id),
-            name: row.name,
-            creation_timestamp_ms: row.creation_timestamp_ms,
-            last_updated_timestamp_ms: row.last_updated_timestamp_ms,
-            artifact_uri: row.artifact_location,
-            status: ModelStatus::from_number(row.status),
-            model_type: row.model_type,
-            source_run_id: row.source_run_id,
-            status_message: row.status_message,
-            tags: Vec::new(),
-        };
-        Self { info, data: ModelData::default() }
-    }
-}
-
-impl From<MetricRow> for RunMetric {
-    fn from(row: MetricRow) -> Self {
-        let value = row.metric_value.unwrap_or(f64::NAN);
-        let metric = Metric {
-            model_id: Some(row.model_id),
-            dataset_name: row.dataset_name,
-            dataset_digest: row.dataset_digest,
-            ..Metric::new(row.metric_name, value, row.metric_timestamp_ms, row.metric_step)
-        };
-        Self { metric, run_id: row.run_id }
-    }
-}
-
-/// What a page token of a search for models holds: it fits only the search that it came from.
-fn token(search: &ModelSearch, offset: usize) -> String {
-    let ids: Vec<String> = search.experiment_ids.iter().map(ToString::to_string).collect();
-    let content = json!({
-        "experiment_ids": ids, "filter_string": search.filter, "order_by": search.order_by, "offset": offset,
-    });
-    STANDARD.encode(content.to_string())
-}
-
-fn offset(search: &ModelSearch) -> Result<usize> {
-    let Some(given) = search.page_token.as_deref().filter(|token| !token.is_empty()) else { return Ok(0) };
-    let invalid = || Error::invalid(format!("Invalid page token: {given}"));
-    let decoded = STANDARD.decode(given).map_err(|_| invalid())?;
-    let content: Value = serde_json::from_slice(&decoded).map_err(|_| invalid())?;
-    let offset = content.get("offset").and_then(Value::as_u64).and_then(|offset| usize::try_from(offset).ok());
-    let offset = offset.filter(|offset| i64::try_from(*offset).is_ok()).ok_or_else(invalid)?;
-    if token(search, offset) != STANDARD.encode(content.to_string()) {
-        return Err(Error::invalid(
-            "The page token belongs to another search: experiment_ids, filter and order_by must be those of the search \
-             that gave it.",
-        ));
-    }
-    Ok(offset)
 }
 
 async fn experiment_of(tx: &mut Tx, model_id: &str) -> Result<i64> {
