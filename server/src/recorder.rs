@@ -25,26 +25,24 @@ const BATCH_MAX: usize = 256;
 const TRIES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The way of calls from the gateway to the recorder.
+pub(crate) fn channel() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
+    mpsc::channel(WAITING_MAX)
+}
+
 /// The task that turns calls into traces.
 pub(crate) struct Recorder {
-    calls: mpsc::Sender<Call>,
     finishing: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Recorder {
-    /// Starts recording into the store.
-    pub(crate) fn start(tracking: &Tracking) -> Self {
-        let (calls, receiver) = mpsc::channel(WAITING_MAX);
+    /// Starts recording what comes through the channel into the store.
+    pub(crate) fn start(tracking: &Tracking, calls: mpsc::Receiver<Call>) -> Self {
         let finishing = CancellationToken::new();
         let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), lost: 0 };
-        let task = tokio::spawn(writer.run(receiver, finishing.clone()));
-        Self { calls, finishing, task }
-    }
-
-    /// Where the gateway puts its calls.
-    pub(crate) fn calls(&self) -> mpsc::Sender<Call> {
-        self.calls.clone()
+        let task = tokio::spawn(writer.run(calls, finishing.clone()));
+        Self { finishing, task }
     }
 
     /// Records what still waits, then ends.

@@ -5,7 +5,11 @@ use std::{future::Future, path::Path, path::PathBuf, process::ExitCode, time::Du
 use anyhow::{Context, anyhow};
 use axum::{Router, serve::ListenerExt};
 use gateway::{Gateway, Parts};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 use tokio_util::task::AbortOnDropHandle;
 use tracking::{ArtifactOptions, Tracking};
 
@@ -13,7 +17,7 @@ use crate::{
     app,
     config::{Listen, ServerConfig},
     guard::Guard,
-    recorder::Recorder,
+    recorder::{self, Recorder},
 };
 
 /// How long running requests may take to finish once the server is told to stop.
@@ -37,13 +41,15 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
     let listener = bind(&config.listen()).await?;
     let guard = config.guard();
-    let db = db::Db::open(&config.backend_store_uri).await?;
-    let tracking = Tracking::open(db, artifact_options(&config)).await?;
-    let recorder = Recorder::start(&tracking);
+    // So do the models, which may be missing or broken.
+    let (calls, recorded) = recorder::channel();
     let gateway = match gateway_config {
-        Some(it) => Some(start_gateway(it, Parts { open_local: open_local(), calls: Some(recorder.calls()) }).await?),
+        Some(it) => Some(start_gateway(it, Parts { open_local: open_local(), calls: Some(calls) }).await?),
         None => None,
     };
+    let db = db::Db::open(&config.backend_store_uri).await?;
+    let tracking = Tracking::open(db, artifact_options(&config)).await?;
+    let recorder = Recorder::start(&tracking, recorded);
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     serve(listener, app::everything(tracking, gateway, guard)).await?;
     drop(dropped);
@@ -108,6 +114,8 @@ async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
 /// Serves until the process is told to stop, then lets running requests finish.
 async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener has no address")?;
+    // Before anyone is told that there is something to stop.
+    let mut stop = StopSignals::listen().context("cannot listen for SIGINT and SIGTERM")?;
     // The one line that tells people and scripts that the server is ready; not a log line, so no filter hides it.
     eprintln!("tidegate listening on http://{address}");
     let listener = listener.tap_io(|stream| {
@@ -118,15 +126,15 @@ async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
     });
     let (stopping, stopped) = oneshot::channel();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        told_to_stop().await;
+        stop.next().await;
         tracing::info!("stopping: letting running requests finish");
-        let _ = stopping.send(());
+        let _ = stopping.send(stop);
     });
     let patience = async {
-        if stopped.await.is_ok() {
+        if let Ok(mut stop) = stopped.await {
             tokio::select! {
                 () = tokio::time::sleep(FINISH_TIMEOUT) => {}
-                () = told_to_stop() => {}
+                () = stop.next() => {}
             }
             tracing::warn!("stopping without waiting any longer");
         } else {
@@ -139,19 +147,22 @@ async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
     }
 }
 
-/// Resolves at the first SIGINT or SIGTERM after it is first polled.
-async fn told_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(it) => it,
-        Err(error) => {
-            tracing::warn!(%error, "cannot listen for SIGTERM");
-            let _ = interrupt.await;
-            return;
+/// The signals that ask a server to stop; from `listen` on, none of them ends the process by itself.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Resolves at the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        _ = terminate.recv() => {}
     }
 }
