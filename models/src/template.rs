@@ -157,7 +157,7 @@ mod tests {
     fn templates_render_as_in_python() {
         let chat = json!([{"role": "developer", "content": "Be kind."}, {"role": "user", "content": [{"type": "text", "text": " Hi "}]}]);
         let check = |source: &str, expected: &str| {
-            assert_eq!(render(source, chat.clone()).as_deref(), Ok(expected), "{source}")
+            assert_eq!(render(source, chat.clone()).as_deref(), Ok(expected), "{source}");
         };
         check(
             "{{ bos_token }}{% for m in messages %}\n  {% if m.role == 'user' %}\n[{{ m['content'].strip() }}]\n  {% endif %}\n{% endfor %}{{ eos_token }}",

@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     ask(&model, 0, 16, 4).await?;
 
     let opened = format!("Local model, opened in {:.0} ms", loaded.as_secs_f64() * 1e3);
-    let mut table = Table::new(&opened, &["tokens/s"]);
+    let mut table = Table::new(&opened, &["", "tokens/s"]);
     let mut salt = 1;
     for (name, prompt, answer, callers) in [
         (format!("read a prompt of {PROMPT_TOKENS} tokens"), PROMPT_TOKENS, 1, 1),

@@ -1,7 +1,6 @@
 //! Products with AVX2: two registers hold a word for each of the 16 rows.
 #![expect(unsafe_code, reason = "loads from arrays into vector registers")]
 
-#[expect(clippy::wildcard_imports, reason = "intrinsics carry their origin in their names")]
 use std::arch::x86_64::*;
 
 use crate::activations::{Activations, Rounded};

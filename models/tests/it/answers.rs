@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::tiny::{self, Tiny};
 
-fn completion(fields: Value) -> Completion {
+fn completion(fields: &Value) -> Completion {
     let mut body = json!({ "temperature": 0 });
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     serde_json::from_value(body).unwrap()
@@ -17,8 +17,8 @@ fn completion(fields: Value) -> Completion {
 
 /// Text, reason and usage of each answer, once whole and once put together from chunks; both must be the same.
 async fn ask(model: &LocalModel, fields: Value) -> Vec<(String, String)> {
-    let whole = model.complete(completion(fields.clone())).await.unwrap();
-    let mut request = completion(fields);
+    let whole = model.complete(completion(&fields)).await.unwrap();
+    let mut request = completion(&fields);
     request.rest.insert("stream_options".to_owned(), json!({ "include_usage": true }));
     let chunks: Vec<_> = model.complete_stream(request).await.unwrap().map(Result::unwrap).collect().await;
 
@@ -73,17 +73,37 @@ async fn every_architecture_and_weight_format_computes() {
 }
 
 #[tokio::test]
+async fn our_decoder_and_candles_agree_on_the_same_weights() {
+    for (architecture, format) in [("llama", GgmlDType::Q8_0), ("llama", GgmlDType::Q4_1), ("qwen3", GgmlDType::Q5_0)] {
+        let tiny = || Tiny::with_layers(architecture, format, 0.05);
+        let ours = tiny().open(Options::default()).unwrap();
+        let candles = tiny().in_floats().open(Options::default()).unwrap();
+        let (mut same, mut distinct) = (0, std::collections::BTreeSet::new());
+        for start in 0..20_u32 {
+            let prompt: Vec<u32> = (0..70 + start).map(|it| (it * it + start) % 256).collect();
+            let fields = json!({"prompt": prompt, "max_tokens": 1});
+            let (ours, candles) = (ask(&ours, fields.clone()).await, ask(&candles, fields).await);
+            same += usize::from(ours == candles);
+            distinct.insert(ours);
+        }
+        // Ours rounds activations to 8 bits, which may decide between two tokens that are nearly as likely.
+        assert!(same >= 17, "{architecture} {format:?}: only {same} of 20");
+        assert!(distinct.len() > 3, "the prompts lead to different answers");
+    }
+}
+
+#[tokio::test]
 async fn the_context_bounds_prompt_and_answer() {
     let options = Options { context_length: Some(24), ..Options::default() };
     let model = Tiny::new("llama", GgmlDType::F32).open(options).unwrap();
     check(&model, json!({"prompt": "0".repeat(20)}), "1234", "length").await;
-    let error = model.complete(completion(json!({"prompt": "0".repeat(24)}))).await.unwrap_err();
+    let error = model.complete(completion(&json!({"prompt": "0".repeat(24)}))).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the prompt has 24 tokens, but the model's context holds 24 for prompt and answer together; shorten it"
     );
     assert!(matches!(error, Error::Invalid { .. }));
-    let streamed = model.complete_stream(completion(json!({"prompt": "0".repeat(25)}))).await;
+    let streamed = model.complete_stream(completion(&json!({"prompt": "0".repeat(25)}))).await;
     assert!(matches!(streamed.map(|_| ()), Err(Error::Invalid { .. })), "refused before the first chunk");
 }
 
@@ -93,7 +113,7 @@ async fn several_prompts_and_answers_keep_their_order() {
     let answers = ask(&model, json!({"prompt": ["a", "0"], "n": 2, "max_tokens": 2})).await;
     let texts: Vec<&str> = answers.iter().map(|it| it.0.as_str()).collect();
     assert_eq!(texts, ["bc", "bc", "12", "12"]);
-    let reply = model.complete(completion(json!({"prompt": ["xyz", "0"], "n": 2, "max_tokens": 2}))).await.unwrap();
+    let reply = model.complete(completion(&json!({"prompt": ["xyz", "0"], "n": 2, "max_tokens": 2}))).await.unwrap();
     let usage = reply.usage.unwrap();
     assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (4, Some(8), 12));
 }
@@ -130,7 +150,7 @@ async fn a_chat_streams_as_openai_does() {
 #[tokio::test]
 async fn a_dropped_stream_stops_the_computation() {
     let model = tiny::open();
-    let mut stream = model.complete_stream(completion(json!({"prompt": "0"}))).await.unwrap();
+    let mut stream = model.complete_stream(completion(&json!({"prompt": "0"}))).await.unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap().choices[0].text, "1");
     drop(stream);
     // Turns are taken: when this one is answered, the dropped one has had its turn to go on and did not.
@@ -145,7 +165,7 @@ async fn a_dropped_stream_stops_the_computation() {
 async fn a_full_queue_refuses_and_says_so() {
     let options = Options { queue_max: 1, name: Some("small".to_owned()), ..Options::default() };
     let model = Tiny::new("llama", GgmlDType::F32).open(options).unwrap();
-    let calls = (0..100).map(|_| model.complete(completion(json!({"prompt": "0", "max_tokens": 100}))));
+    let calls = (0..100).map(|_| model.complete(completion(&json!({"prompt": "0", "max_tokens": 100}))));
     let (answered, refused): (Vec<_>, Vec<_>) = join_all(calls).await.into_iter().partition(Result::is_ok);
     assert!(answered.into_iter().all(|it| it.unwrap().choices[0].text.len() == 100));
     assert!(!refused.is_empty());

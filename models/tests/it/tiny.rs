@@ -32,8 +32,13 @@ pub(crate) struct Tiny {
 }
 
 impl Tiny {
-    /// A model with weights in the given format.
+    /// A model with weights in the given format, whose layers add nothing.
     pub(crate) fn new(architecture: &str, format: GgmlDType) -> Self {
+        Self::with_layers(architecture, format, 0.0)
+    }
+
+    /// A model whose layers add random numbers of this size, so that the whole prompt decides what comes.
+    pub(crate) fn with_layers(architecture: &str, format: GgmlDType, size: f32) -> Self {
         let rows = END as usize + 1;
         let embeddings = random(rows * WIDTH, 1);
         let mut output = vec![0.0; rows * WIDTH];
@@ -67,16 +72,24 @@ impl Tiny {
             add("attn_q", matrix(random(WIDTH * WIDTH, seed), WIDTH, WIDTH, format));
             add("attn_k", matrix(random(WIDTH * WIDTH / 2, seed + 1), WIDTH / 2, WIDTH, format));
             add("attn_v", matrix(random(WIDTH * WIDTH / 2, seed + 2), WIDTH / 2, WIDTH, format));
-            add("attn_output", matrix(vec![0.0; WIDTH * WIDTH], WIDTH, WIDTH, format));
+            add("attn_output", matrix(scaled(WIDTH * WIDTH, seed + 5, size), WIDTH, WIDTH, format));
             add("ffn_gate", matrix(random(INNER * WIDTH, seed + 3), INNER, WIDTH, format));
             add("ffn_up", matrix(random(INNER * WIDTH, seed + 4), INNER, WIDTH, format));
-            add("ffn_down", matrix(vec![0.0; WIDTH * INNER], WIDTH, INNER, format));
+            add("ffn_down", matrix(scaled(WIDTH * INNER, seed + 6, size), WIDTH, INNER, format));
             if architecture == "qwen3" {
                 add("attn_q_norm", ones(WIDTH / 4));
                 add("attn_k_norm", ones(WIDTH / 4));
             }
         }
         Self { metadata: metadata(architecture), tensors }
+    }
+
+    /// The same weights, spelled out as floats.
+    pub(crate) fn in_floats(mut self) -> Self {
+        for (_, tensor) in &mut self.tensors {
+            *tensor = QTensor::quantize(&tensor.dequantize(&Device::Cpu).unwrap(), GgmlDType::F32).unwrap();
+        }
+        self
     }
 
     /// The same with another value in its metadata; `None` takes the entry out.
@@ -149,6 +162,10 @@ fn shown(byte: u8) -> char {
     }
     let before = (0..byte).filter(|it| !is_itself(*it)).count();
     char::from_u32(256 + u32::try_from(before).unwrap()).unwrap()
+}
+
+fn scaled(count: usize, seed: u64, size: f32) -> Vec<f32> {
+    random(count, seed).into_iter().map(|it| it * size).collect()
 }
 
 /// Values of -1 and 1 in a fixed disorder.
