@@ -1,5 +1,6 @@
 /** All metrics of the chosen runs as cards, grouped by prefix, under one line of controls. */
 import { useId, useMemo, useState } from 'react'
+import { withoutIntervalEnds } from '../lib/interval'
 import { groupByPrefix } from '../lib/series'
 import styles from './ChartGrid.module.css'
 import { Checkbox } from './Field'
@@ -21,7 +22,7 @@ const xOptions: { value: XKind; label: string }[] = [
 export function ChartGrid({ metrics, runs, view, onView, legend = false }: Props) {
   const syncKey = useId()
   const [search, setSearch] = useState('')
-  const groups = useMemo(() => groupByPrefix(metrics.filter((key) => key.toLowerCase().includes(search.trim().toLowerCase()))), [metrics, search])
+  const groups = useMemo(() => groupByPrefix(withoutIntervalEnds(metrics).filter((key) => key.toLowerCase().includes(search.trim().toLowerCase()))), [metrics, search])
   return (
     <div className={styles.charts}>
       <div className={styles.controls}>

@@ -1,6 +1,7 @@
 /** The lines of a comparison: one per parameter, metric or attribute, with each run's value. */
 import { durationOf, metricsOf, paramsOf, tagsOf } from '../../api/runs'
 import type { Run } from '../../api/types'
+import { withoutIntervalEnds } from '../../lib/interval'
 
 export type CompareRow = { group: 'Parameters' | 'Metrics' | 'Run'; key: string; numeric: boolean; values: (string | number | undefined)[] }
 
@@ -15,7 +16,7 @@ export function compareRows(runs: Run[], all: boolean): { rows: CompareRow[]; hi
   const tags = runs.map(tagsOf)
   const rows: CompareRow[] = [
     ...union(params).map((key): CompareRow => ({ group: 'Parameters', key, numeric: false, values: params.map((map) => map.get(key)) })),
-    ...union(metrics).map((key): CompareRow => ({ group: 'Metrics', key, numeric: true, values: metrics.map((map) => map.get(key)) })),
+    ...withoutIntervalEnds(union(metrics)).map((key): CompareRow => ({ group: 'Metrics', key, numeric: true, values: metrics.map((map) => map.get(key)) })),
     { group: 'Run', key: 'status', numeric: false, values: runs.map((run) => run.info.status) },
     { group: 'Run', key: 'started', numeric: false, values: runs.map((run) => run.info.start_time) },
     { group: 'Run', key: 'duration', numeric: false, values: runs.map((run) => durationOf(run)) },

@@ -2,19 +2,21 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { historiesQuery } from '../../api/metrics'
-import { isRunning } from '../../api/runs'
+import { isRunning, metricsOf } from '../../api/runs'
 import type { Metric, Run } from '../../api/types'
 import { CopyButton } from '../../components/Id'
 import { Section } from '../../components/Page'
 import { Spark } from '../../components/Spark'
 import { formatNumber } from '../../lib/format'
+import { formatInterval, intervalOf, isIntervalEnd, type Interval } from '../../lib/interval'
 import styles from './Overview.module.css'
 
 /** Beyond this many a line per metric would ask the server for too much at once. */
 const sparksMax = 40
 
 export function MetricsTable({ run }: { run: Run }) {
-  const metrics = (run.data?.metrics ?? []).toSorted((a, b) => rank(a) - rank(b) || a.key.localeCompare(b.key))
+  const keys = new Set(run.data?.metrics?.map((metric) => metric.key))
+  const metrics = (run.data?.metrics ?? []).filter((metric) => !isIntervalEnd(metric.key, keys)).toSorted((a, b) => rank(a) - rank(b) || a.key.localeCompare(b.key))
   if (metrics.length === 0)
     return (
       <Section title="Metrics">
@@ -45,13 +47,13 @@ export function MetricsTable({ run }: { run: Run }) {
             </tr>
           </thead>
         )}
-        <tbody>{metrics.map((metric, index) => (stepped ? <MetricRow key={metric.key} run={run} metric={metric} line={index < sparksMax} /> : <ValueRow key={metric.key} metric={metric} />))}</tbody>
+        <tbody>{metrics.map((metric, index) => (stepped ? <MetricRow key={metric.key} run={run} metric={metric} line={index < sparksMax} /> : <ValueRow key={metric.key} metric={metric} interval={intervalOf(metricsOf(run), metric.key)} />))}</tbody>
       </table>
     </Section>
   )
 }
 
-function ValueRow({ metric }: { metric: Metric }) {
+function ValueRow({ metric, interval }: { metric: Metric; interval: Interval | undefined }) {
   return (
     <tr>
       <td className={`truncate ${styles.key}`} title={metric.key}>
@@ -59,6 +61,11 @@ function ValueRow({ metric }: { metric: Metric }) {
       </td>
       <td className={`num ${styles.last}`} title={String(metric.value)}>
         {formatNumber(metric.value)}
+        {interval && (
+          <span className={styles.interval} title="confidence interval">
+            {formatInterval(interval)}
+          </span>
+        )}
       </td>
       <td className={styles.copy}>
         <CopyButton text={String(metric.value)} label={`Copy ${metric.key}`} />

@@ -21,16 +21,19 @@ import { Age } from '../../components/Time'
 import { toast } from '../../components/Toast'
 import { colorAt } from '../../lib/color'
 import { formatDuration } from '../../lib/format'
+import { withoutIntervalEnds } from '../../lib/interval'
+import { parentOf } from '../runs/tree'
 import { Artifacts } from './Artifacts'
 import { DescribeRun } from './DescribeRun'
 import { Overview } from './Overview'
+import { isEvaluation, Results } from './Results'
 import { RunTraces } from './RunTraces'
 
 const route = getRouteApi('/runs/$id')
 
 export function RunPage() {
   const { id } = route.useParams()
-  const { tab = 'overview' } = route.useSearch()
+  const search = route.useSearch()
   const navigate = useNavigate({ from: '/runs/$id' })
   const { data: run, error, refetch } = useQuery(runQuery(id))
   const { data: experiment } = useQuery({ ...experimentQuery(run?.info.experiment_id ?? ''), enabled: run !== undefined })
@@ -58,7 +61,11 @@ export function RunPage() {
         <Loading />
       </Page>
     )
-  const metrics = run.data?.metrics ?? []
+  const metrics = withoutIntervalEnds(run.data?.metrics?.map((metric) => metric.key) ?? [])
+  const evaluated = isEvaluation(run)
+  // The run of a whole suite is opened for its results; a variant of it for its numbers.
+  const usual = evaluated && parentOf(run) === undefined ? 'results' : 'overview'
+  const tab = search.tab ?? usual
   return (
     <Page
       title={nameOf(run)}
@@ -78,15 +85,17 @@ export function RunPage() {
       <Tabs
         label="Run"
         value={tab}
-        onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: next === 'overview' ? undefined : next }) })}
+        onChange={(next) => void navigate({ search: (old) => ({ ...old, tab: next === usual ? undefined : next }) })}
         tabs={[
-          { id: 'overview', label: 'Overview' },
-          { id: 'charts', label: 'Charts', count: metrics.length || undefined },
-          { id: 'artifacts', label: 'Artifacts' },
-          { id: 'traces', label: 'Traces' },
+          { id: 'overview' as const, label: 'Overview' },
+          ...(evaluated ? [{ id: 'results' as const, label: 'Results' }] : []),
+          { id: 'charts' as const, label: 'Charts', count: metrics.length || undefined },
+          { id: 'artifacts' as const, label: 'Artifacts' },
+          { id: 'traces' as const, label: 'Traces' },
         ]}
       />
       {tab === 'overview' && <Overview run={run} />}
+      {tab === 'results' && <Results run={run} />}
       {tab === 'charts' && <RunCharts run={run} />}
       {tab === 'artifacts' && <Artifacts run={run} />}
       {tab === 'traces' && <RunTraces run={run} />}

@@ -2,7 +2,7 @@
 import { flag, number, oneOf, text, type RawSearch } from '../../lib/search'
 import { xKinds } from '../runs/search'
 
-export const runTabs = ['overview', 'charts', 'artifacts', 'traces'] as const
+export const runTabs = ['overview', 'results', 'charts', 'artifacts', 'traces'] as const
 
 export type RunSearch = { tab?: (typeof runTabs)[number]; path?: string; /** The filter of the traces tab. */ tq?: string; x?: (typeof xKinds)[number]; smooth?: number; log?: true }
 

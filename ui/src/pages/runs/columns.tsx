@@ -8,6 +8,7 @@ import { State } from '../../components/Status'
 import { Age } from '../../components/Time'
 import { fieldName } from '../../lib/filter'
 import { columnFormat, formatDuration } from '../../lib/format'
+import { formatInterval, intervalOf, type Interval } from '../../lib/interval'
 import { keyId, type Key } from '../../lib/vary'
 import styles from './RunsView.module.css'
 import type { RunRow } from './tree'
@@ -61,7 +62,7 @@ function keyColumn(key: Key, rows: RunRow[]): Column<RunRow> {
       numeric: true,
       cell: ({ run }) => {
         const value = metricsOf(run).get(key.key)
-        return value === undefined ? <span className="faint">–</span> : <span title={String(value)}>{format(value)}</span>
+        return value === undefined ? <span className="faint">–</span> : <span title={withInterval(value, intervalOf(metricsOf(run), key.key))}>{format(value)}</span>
       },
     }
   }
@@ -85,6 +86,8 @@ function keyColumn(key: Key, rows: RunRow[]): Column<RunRow> {
     },
   }
 }
+
+const withInterval = (value: number, interval: Interval | undefined) => (interval ? `${value} ${formatInterval(interval)}` : String(value))
 
 /** `val/` pale, `acc` in full: the group matters less than the name. */
 function KeyTitle({ name }: { name: string }) {

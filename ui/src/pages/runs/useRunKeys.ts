@@ -3,6 +3,7 @@ import { useMemo } from 'react'
 import { tagsOf } from '../../api/runs'
 import type { Run } from '../../api/types'
 import type { Vocabulary } from '../../lib/filter'
+import { isIntervalEnd } from '../../lib/interval'
 import { splitList } from '../../lib/search'
 import { keysOf, parseKeyId, type Key, type Keys } from '../../lib/vary'
 
@@ -14,9 +15,10 @@ const valuesMax = 50
 export function useRunKeys(runs: Run[], cols: string | undefined): { shown: Key[]; all: Key[]; constant: Keys['constant']; vocabulary: Vocabulary } {
   const keys = useMemo(() => keysOf(runs), [runs])
   return useMemo(() => {
+    const metrics = new Set([...keys.varying, ...keys.constant].filter((key) => key.kind === 'metrics').map((key) => key.key))
     const tags = [...new Set(runs.flatMap((run) => [...tagsOf(run).keys()]))].filter((key) => !key.startsWith('mlflow.')).toSorted()
     const all: Key[] = [...keys.varying, ...keys.constant.map(({ kind, key }) => ({ kind, key })), ...tags.map((key) => ({ kind: 'tags' as const, key }))]
-    const shown = cols === undefined ? keys.varying.filter((key) => !key.key.startsWith('system/')).slice(0, defaultColumns) : splitList(cols).flatMap((id) => parseKeyId(id) ?? [])
+    const shown = cols === undefined ? keys.varying.filter((key) => !key.key.startsWith('system/') && !(key.kind === 'metrics' && isIntervalEnd(key.key, metrics))).slice(0, defaultColumns) : splitList(cols).flatMap((id) => parseKeyId(id) ?? [])
     const params = new Map<string, string[]>()
     for (const run of runs)
       for (const { key, value } of run.data?.params ?? []) {
