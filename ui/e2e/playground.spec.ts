@@ -85,6 +85,29 @@ describe('the playground', () => {
     expect(await first.getByRole('button', { name: 'Continue' }).count()).toBe(1)
   })
 
+  test('two answers are compared word by word and saved as runs to compare', async () => {
+    const page = await visit('/playground')
+    await page.getByRole('textbox', { name: 'Message 1, user' }).fill('Name one sea.')
+    await page.getByRole('textbox', { name: 'Temperature of column 1' }).fill('0')
+    await page.getByRole('textbox', { name: 'Max tokens of column 1' }).fill('12')
+    await page.getByRole('button', { name: 'Column', exact: true }).click()
+    await page.getByRole('combobox', { name: 'Endpoint of column 2' }).selectOption(endpoint)
+    await page.getByRole('button', { name: 'Own prompt of column 2' }).click()
+    await page.getByRole('textbox', { name: 'Message 1, user of column 2' }).fill('Name one river.')
+    await page.getByRole('button', { name: 'Run all 2' }).click()
+    await page.getByRole('button', { name: 'Differences' }).click({ timeout: 90_000 })
+    const second = page.getByRole('region', { name: /Column 2/ })
+    await second.locator('ins, del').first().waitFor()
+    expect(await page.getByRole('region', { name: /Column 1/ }).locator('ins, del').count()).toBe(0)
+    await shot(page, 'flow_playground_differences')
+
+    await page.getByRole('button', { name: 'Save as 2 runs' }).click()
+    await page.getByRole('link', { name: 'compare the 2 runs' }).click()
+    await page.waitForURL(/\/compare\?runs=/)
+    await page.getByText('Name one river.').first().waitFor()
+    await page.getByText('Name one sea.').first().waitFor()
+  })
+
   test('an error stands where the answer would', async () => {
     const page = await visit('/playground')
     await page.getByRole('textbox', { name: 'Message 1, user' }).fill('Hello')

@@ -72,9 +72,9 @@ export function Gateway() {
 }
 
 const endpointColumns: Column<Row>[] = [
-  { id: 'name', title: 'Endpoint', width: 136, grow: true, cell: (it) => <b className="truncate">{it.name}</b> },
+  { id: 'name', title: 'Endpoint', width: 160, grow: true, cell: (it) => <b className="truncate">{it.name}</b> },
   { id: 'kind', title: 'Type', width: 92, cell: (it) => <span className="muted" title={it.endpoint_type}>{kindWord[it.endpoint_type] ?? it.endpoint_type}</span> },
-  { id: 'model', title: 'Model', width: 150, grow: true, cell: (it) => <span className="truncate" title={`${it.model.provider}: ${it.model.name}`}>{it.model.provider} <span className="muted">{it.model.name}</span></span> },
+  { id: 'model', title: 'Model', width: 126, grow: true, cell: (it) => <span className="truncate" title={`${it.model.provider}: ${it.model.name}`}>{it.model.provider} <span className="muted">{it.model.name}</span></span> },
   { id: 'limit', title: 'Limit', width: 84, cell: (it) => (it.limit ? <span className="num">{it.limit.calls}/{it.limit.renewal_period}</span> : <span className="faint">none</span>) },
   { id: 'spark', title: 'Latency', width: 98, hint: 'Latency of the latest calls, oldest first', cell: (it) => <Latencies ms={it.recent.latenciesMs} /> },
   { id: 'median', title: 'Median', width: 66, numeric: true, hint: 'Half of the latest calls were faster', cell: (it) => (it.recent.medianMs === undefined ? <span className="faint">–</span> : formatDuration(it.recent.medianMs)) },

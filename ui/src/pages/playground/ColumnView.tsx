@@ -7,6 +7,7 @@ import { Button, buttonClass, IconButton } from '../../components/Button'
 import { CopyButton } from '../../components/Id'
 import { Markdown } from '../../components/Markdown'
 import { Menu } from '../../components/Menu'
+import { WordDiff } from '../../components/WordDiff'
 import { formatDuration, formatNumber } from '../../lib/format'
 import type { Column } from './draft'
 import styles from './ColumnView.module.css'
@@ -19,6 +20,8 @@ type Props = {
   endpoints: Endpoint[]
   endpoint: Endpoint
   generation: Generation | undefined
+  /** The first column's answer, while differences to it are shown. */
+  against: string | undefined
   removable: boolean
   onChange: (column: Column) => void
   onRemove: () => void
@@ -29,7 +32,7 @@ type Props = {
   onCopy: (kind: 'curl' | 'python') => void
 }
 
-export function ColumnView({ column, index, endpoints, endpoint, generation, removable, onChange, onRemove, onRun, onStop, onOwn, onContinue, onCopy }: Props) {
+export function ColumnView({ column, index, endpoints, endpoint, generation, against, removable, onChange, onRemove, onRun, onStop, onOwn, onContinue, onCopy }: Props) {
   const name = ` of column ${index + 1}`
   return (
     <section className={styles.column} aria-label={`Column ${index + 1}: ${endpoint.name}`}>
@@ -68,13 +71,13 @@ export function ColumnView({ column, index, endpoints, endpoint, generation, rem
           <PromptEditor prompt={column.own} name={name} onChange={(own) => onChange({ ...column, own })} />
         </div>
       )}
-      <Output generation={generation} provider={`${endpoint.model.provider} · ${endpoint.model.name}`} onContinue={onContinue} />
+      <Output generation={generation} against={against} provider={`${endpoint.model.provider} · ${endpoint.model.name}`} onContinue={onContinue} />
       <Numbers generation={generation} />
     </section>
   )
 }
 
-function Output({ generation, provider, onContinue }: { generation: Generation | undefined; provider: string; onContinue: () => void }) {
+function Output({ generation, against, provider, onContinue }: { generation: Generation | undefined; against: string | undefined; provider: string; onContinue: () => void }) {
   const box = useRef<HTMLDivElement>(null)
   const stick = useRef(true)
   const text = generation?.text
@@ -97,7 +100,7 @@ function Output({ generation, provider, onContinue }: { generation: Generation |
     >
       {!generation && <p className={styles.idle}>{provider}</p>}
       {generation?.state === 'waiting' && <p className={styles.waiting}>waiting for the first token</p>}
-      {text && <Markdown text={text} />}
+      {text && (against !== undefined && !isBusy(generation) ? <WordDiff from={against} to={text} /> : <Markdown text={text} />)}
       {generation?.state === 'streaming' && <i className={styles.caret} aria-hidden />}
       {generation?.state === 'done' && !text && <p className="muted">The answer is empty.</p>}
       {generation?.state === 'stopped' && <p className={styles.stopped}>stopped</p>}

@@ -1,7 +1,7 @@
 /** The playground: one prompt beside up to four answers, streamed at once. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { Play, Plus, RotateCcw, Save, Square } from 'lucide-react'
+import { Diff, Play, Plus, RotateCcw, Save, Square } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { messageOf } from '../../api/client'
 import { callOf, endpointsQuery, isTalker, type Call, type Endpoint } from '../../api/gateway'
@@ -65,6 +65,7 @@ function Bench({ endpoints }: { endpoints: Endpoint[] }) {
   const { generations, busy, start, stop, fail, forget } = useGenerations()
   const save = useSave()
   const { columns, prompt } = draft
+  const [differences, setDifferences] = useState(false)
   useEffect(() => saveDraft(draft), [draft])
   useOpening(setDraft)
 
@@ -112,6 +113,9 @@ function Bench({ endpoints }: { endpoints: Endpoint[] }) {
     return generation && generation.text && !isBusy(generation) ? [generation] : []
   })
 
+  const firstAnswer = columns[0] && generations.get(columns[0].id)?.text
+  const comparable = firstAnswer !== undefined && saveable.length > 1
+
   return (
     <Page
       title="Playground"
@@ -119,6 +123,11 @@ function Bench({ endpoints }: { endpoints: Endpoint[] }) {
       actions={
         <>
           <Saved runs={save.data} />
+          {comparable && (
+            <Button icon={<Diff />} pressed={differences} title="Show what each answer says differently from the first" onClick={() => setDifferences(!differences)}>
+              Differences
+            </Button>
+          )}
           <Button tone="ghost" icon={<RotateCcw />} onClick={() => (columns.forEach((column) => forget(column.id)), setDraft(emptyDraft()), save.reset())}>
             Clear
           </Button>
@@ -167,6 +176,7 @@ function Bench({ endpoints }: { endpoints: Endpoint[] }) {
               endpoints={endpoints}
               endpoint={endpointOf(column)}
               generation={generations.get(column.id)}
+              against={comparable && differences && index > 0 ? firstAnswer : undefined}
               removable={columns.length > 1}
               onChange={setColumn}
               onRemove={() => (forget(column.id), change({ columns: columns.filter((it) => it.id !== column.id) }))}
