@@ -9,7 +9,7 @@ import type { Experiment } from '../../api/types'
 import { Button } from '../../components/Button'
 import { ChartGrid } from '../../components/ChartGrid'
 import { DataTable, type Sort } from '../../components/DataTable'
-import { Loading } from '../../components/Empty'
+import { Failure, Loading } from '../../components/Empty'
 import { FilterBar } from '../../components/FilterBar'
 import type { ChartRun } from '../../components/MetricChart'
 import { Foot } from '../../components/Page'
@@ -98,6 +98,7 @@ export function RunsView({ experiment }: { experiment: Experiment }) {
 
   const filtered = q !== ''
   if (query.isPending) return <Loading />
+  if (query.error && !filtered) return <Failure error={query.error} what="the runs" onRetry={() => void query.refetch()} />
   if (runs.length === 0 && !filtered && !deleted && !query.error) return <EmptyRuns experiment={experiment} onDeleted={() => set({ deleted: true })} />
 
   const table = (
