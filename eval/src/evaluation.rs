@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::gate::{self, Decision, Expression, Gate, Inconclusive, Level, Verdict};
-use crate::metric::Metric;
+use crate::metric::{Kind as MetricKind, Metric, numbers::Measure};
 use crate::report::{self, Outcome, Progress};
 use crate::runner::{self, Outcome as Cell, Runner};
 use crate::score::{Answers, Difference, Labels, Material, Scored, Scorer, differences, frame};
@@ -330,6 +330,7 @@ impl Prepared {
             weights: self.weights.as_deref(),
             labels,
             scores,
+            needs_ranks: self.metrics.iter().any(|it| matches!(it.kind, MetricKind::Numbers(Measure::Spearman))),
         };
         frame(self.task, answers, &material)
     }

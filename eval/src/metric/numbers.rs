@@ -8,6 +8,15 @@ pub(crate) struct Numbers {
     pub(crate) expected: Vec<f64>,
     pub(crate) predicted: Vec<f64>,
     pub(crate) weight: Option<Vec<f64>>,
+    /// Where each value stands among the distinct ones; a resample ranks by it without sorting again.
+    pub(crate) places: Option<Places>,
+}
+
+/// Positions among the distinct values, from 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    expected: Vec<usize>,
+    predicted: Vec<usize>,
 }
 
 impl Numbers {
@@ -18,7 +27,17 @@ impl Numbers {
             expected: take(&self.expected),
             predicted: take(&self.predicted),
             weight: self.weight.as_ref().map(take),
+            places: self.places.as_ref().map(|of| Places {
+                expected: picks.iter().map(|it| of.expected[*it]).collect(),
+                predicted: picks.iter().map(|it| of.predicted[*it]).collect(),
+            }),
         }
+    }
+
+    /// Prepares for rank metrics: sorts once for all resamples.
+    pub(crate) fn with_places(mut self) -> Self {
+        self.places = Some(Places { expected: places(&self.expected), predicted: places(&self.predicted) });
+        self
     }
 
     fn each(&self, value: impl Fn(f64, f64) -> f64) -> Vec<f64> {
@@ -164,7 +183,10 @@ impl Measure {
             Self::MedianAbsoluteError => median_absolute_error(numbers),
             Self::ExplainedVarianceScore => explained_variance(numbers),
             Self::Pearson => pearson(&numbers.expected, &numbers.predicted),
-            Self::Spearman => pearson(&ranks(&numbers.expected), &ranks(&numbers.predicted)),
+            Self::Spearman => match &numbers.places {
+                Some(of) => pearson(&ranks(&of.expected), &ranks(&of.predicted)),
+                None => pearson(&ranks(&places(&numbers.expected)), &ranks(&places(&numbers.predicted))),
+            },
             _ => f64::NAN,
         }
     }
@@ -236,19 +258,30 @@ fn pearson(a: &[f64], b: &[f64]) -> f64 {
     r.clamp(-1.0, 1.0)
 }
 
-/// Ranks from 1, ties sharing their mean.
-fn ranks(values: &[f64]) -> Vec<f64> {
+/// Where each value stands among the distinct ones.
+fn places(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    while start < order.len() {
-        let tied = order[start..].iter().take_while(|it| values[**it] <= values[order[start]]).count().max(1);
-        let rank = count(start) + f64::midpoint(count(tied), 1.0);
-        for position in &order[start..start + tied] {
-            ranks[*position] = rank;
-        }
-        start += tied;
+    let mut places = vec![0; values.len()];
+    let mut place = 0;
+    for pair in order.windows(2) {
+        place += usize::from(values[pair[0]] < values[pair[1]]);
+        places[pair[1]] = place;
     }
-    ranks
+    places
+}
+
+/// Ranks from 1, ties sharing their mean.
+fn ranks(places: &[usize]) -> Vec<f64> {
+    let mut counts = vec![0usize; places.iter().max().map_or(0, |it| it + 1)];
+    for place in places {
+        counts[*place] += 1;
+    }
+    let mut before = 0;
+    let mut rank_of = Vec::with_capacity(counts.len());
+    for tied in counts {
+        rank_of.push(count(before) + f64::midpoint(count(tied), 1.0));
+        before += tied;
+    }
+    places.iter().map(|it| rank_of[*it]).collect()
 }

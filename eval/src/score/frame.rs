@@ -87,6 +87,8 @@ pub(crate) struct Material<'a> {
     pub(crate) weights: Option<&'a [Option<f64>]>,
     pub(crate) labels: Option<&'a Labels>,
     pub(crate) scores: Option<&'a Scores>,
+    /// Whether a metric compares ranks.
+    pub(crate) needs_ranks: bool,
 }
 
 impl Material<'_> {
@@ -117,6 +119,7 @@ fn numbers(answers: &Answers, material: &Material<'_>) -> Result<Frame> {
             rows.push(row);
         }
     }
+    let frame = if material.needs_ranks { frame.with_places() } else { frame };
     Ok(Frame::Numbers(frame, rows))
 }
 
