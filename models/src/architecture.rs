@@ -6,7 +6,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Result};
 use candle_transformers::models::{quantized_llama, quantized_qwen3};
 
-use crate::decoder::{self, Decoder, Packed};
+use crate::decoder::{self, Decoder, Packed, STRETCH};
 use crate::gguf::ModelFile;
 use crate::{Error, Options};
 
@@ -56,10 +56,10 @@ pub(crate) fn load(mut file: ModelFile, options: &Options) -> std::result::Resul
         );
     };
     check_shape(&file, &name)?;
-    let is_packable = decoder::is_packable(&file.content);
-    let context_max = if is_packable { CONTEXT_MAX } else { architecture.candle_context_max };
+    let is_ours = is_ours(&file, &name);
+    let context_max = if is_ours { CONTEXT_MAX } else { architecture.candle_context_max };
     let context_length = fit_context(&file, &name, context_max, options.context_length)?;
-    let threads = fit_threads(&file, is_packable, options.threads)?;
+    let threads = fit_threads(&file, is_ours, options.threads)?;
     // candle makes tables for this length: the file's own may be much longer than what we serve.
     let shown = Value::U32(u32::try_from(context_length).expect("at most CONTEXT_MAX"));
     file.content.metadata.insert(format!("{name}.context_length"), shown);
@@ -67,7 +67,7 @@ pub(crate) fn load(mut file: ModelFile, options: &Options) -> std::result::Resul
     let ModelFile { path, content, mut reader } = file;
     let broken = |reason: String| Error::Broken { path, reason };
     let loaded = catch_unwind(AssertUnwindSafe(|| {
-        if is_packable {
+        if is_ours {
             Packed::load(&name, &content, &mut reader, threads).map(Decoder::Packed)
         } else {
             (architecture.load)(content, &mut reader)
@@ -80,6 +80,19 @@ pub(crate) fn load(mut file: ModelFile, options: &Options) -> std::result::Resul
     }
 }
 
+/// Whether our decoder takes this file: it gains from the weights, or candle's would compute it wrongly.
+fn is_ours(file: &ModelFile, name: &str) -> bool {
+    let number = |key: &str| file.number(&format!("{name}.{key}"));
+    let heads_fill_width =
+        match (number("embedding_length"), number("attention.head_count"), number("attention.key_length")) {
+            (Some(width), Some(heads), Some(head_width)) => heads.checked_mul(head_width) == Some(width),
+            _ => true,
+        };
+    decoder::is_packable(&file.content)
+        || file.content.tensor_infos.contains_key(STRETCH)
+        || (name == "llama" && !heads_fill_width)
+}
+
 /// The numbers from which the loaders allocate, held against the tensors that are there.
 fn check_shape(file: &ModelFile, name: &str) -> std::result::Result<(), Error> {
     let number = |key: &str| file.needed_number(&format!("{name}.{key}"));
@@ -89,24 +102,17 @@ fn check_shape(file: &ModelFile, name: &str) -> std::result::Result<(), Error> {
     if blocks == 0 || blocks > file.content.tensor_infos.len() {
         return Err(file.broken(format!("it says that it has {blocks} blocks, but the tensors are not there")));
     }
-    let is_llama = name == "llama";
-    if heads == 0
-        || kv_heads == 0
-        || heads % kv_heads != 0
-        || (is_llama && width % heads != 0)
-        || width != embedding_width
-    {
+    if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 || width != embedding_width {
         return Err(file.broken(format!(
             "its sizes contradict each other: {heads} heads, {kv_heads} KV heads, width {width}, embeddings of width \
              {embedding_width}"
         )));
     }
-    let rotated = file.number(&format!("{name}.rope.dimension_count"));
-    if is_llama && rotated != Some(width / heads) {
+    let head_width = file.number(&format!("{name}.attention.key_length")).unwrap_or(width / heads);
+    let rotated = file.number(&format!("{name}.rope.dimension_count")).unwrap_or(head_width);
+    if rotated != head_width {
         return Err(file.unsupported(format!(
-            "it rotates {} of the {} numbers of each head, and only whole heads can be computed",
-            rotated.unwrap_or_default(),
-            width / heads
+            "it rotates {rotated} of the {head_width} numbers of each head, and only whole heads can be computed"
         )));
     }
     let tokens = file.content.metadata.get("tokenizer.ggml.tokens").and_then(|it| it.to_vec().ok()).map_or(0, Vec::len);
@@ -114,10 +120,9 @@ fn check_shape(file: &ModelFile, name: &str) -> std::result::Result<(), Error> {
         return Err(file.broken(format!("its tokenizer has {tokens} tokens, but there are {vocabulary} embeddings")));
     }
     let scaling = file.text(&format!("{name}.rope.scaling.type")).filter(|it| *it != "none");
-    if file.content.tensor_infos.contains_key("rope_freqs.weight") || scaling.is_some() {
-        let kind = scaling.unwrap_or("rope_freqs.weight");
+    if let Some(scaling) = scaling {
         return Err(file.unsupported(format!(
-            "it stretches its positions (RoPE scaling `{kind}`), which would be computed wrongly; take a model without"
+            "it stretches its positions (RoPE scaling `{scaling}`), which would be computed wrongly; take a model without"
         )));
     }
     Ok(())
@@ -141,7 +146,7 @@ fn fit_context(
 }
 
 /// Our decoder has threads of its own; candle has one pool for the process, sized by the environment.
-fn fit_threads(file: &ModelFile, is_packable: bool, wanted: Option<usize>) -> std::result::Result<usize, Error> {
+fn fit_threads(file: &ModelFile, is_ours: bool, wanted: Option<usize>) -> std::result::Result<usize, Error> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let Some(wanted) = wanted else { return Ok(cores) };
     let option = format!("threads {wanted}");
@@ -149,7 +154,7 @@ fn fit_threads(file: &ModelFile, is_packable: bool, wanted: Option<usize>) -> st
         return Err(file.option(option, format!("give 1 to {THREADS_MAX}; this machine has {cores} cores")));
     }
     let there = candle_core::utils::barrier_pool().n_workers() + 1;
-    if !is_packable && wanted != there {
+    if !is_ours && wanted != there {
         return Err(file.option(
             option,
             format!(

@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::Content;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_transformers::models::{quantized_llama, quantized_qwen3};
 
-pub(crate) use packed::Packed;
+pub(crate) use packed::{Packed, STRETCH};
 
 /// Weights and the state of one sequence. A clone shares the weights and has a state of its own.
 #[derive(Clone)]

@@ -15,6 +15,9 @@ use crate::prefixes::CHUNK;
 /// Positions of a page: a remembered beginning ends where a page ends, so that it is shared and never copied.
 const PAGE: usize = CHUNK;
 
+/// The tensor that stretches the positions of Llama 3: divisors of the frequencies. candle's decoders do not read it.
+pub(crate) const STRETCH: &str = "rope_freqs.weight";
+
 /// Shared weights, and what one sequence has read.
 #[derive(Clone)]
 pub(crate) struct Packed {
@@ -91,13 +94,19 @@ impl Packed {
             ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("kernels {index}")).build();
         #[expect(clippy::cast_precision_loss, reason = "the width of a head is far below 2^24")]
         let frequency = |pair: usize| 1.0 / base.powf(2.0 * pair as f32 / head_width as f32);
+        let mut frequencies: Vec<f32> = (0..head_width / 2).map(frequency).collect();
+        if source.has(STRETCH) {
+            for (frequency, divisor) in frequencies.iter_mut().zip(source.vector(STRETCH, head_width / 2)?) {
+                *frequency /= divisor;
+            }
+        }
         let weights = Weights {
             width,
             inner_width,
             heads,
             epsilon,
             rotates_halves: name == "qwen3",
-            frequencies: (0..head_width / 2).map(frequency).collect(),
+            frequencies,
             embeddings,
             norm: source.vector("output_norm.weight", width)?,
             output,

@@ -93,6 +93,27 @@ async fn our_decoder_and_candles_agree_on_the_same_weights() {
 }
 
 #[tokio::test]
+async fn stretched_positions_are_computed() {
+    let open = |divisor: Option<f32>| {
+        let mut tiny = Tiny::with_layers("llama", GgmlDType::Q8_0, 0.05).in_floats();
+        tiny.tensors.extend(divisor.map(|it| ("rope_freqs.weight".to_owned(), tiny::constant(8, it))));
+        tiny.open(Options::default()).unwrap()
+    };
+    let (without, by_one, by_many) = (open(None), open(Some(1.0)), open(Some(64.0)));
+    let (mut same, mut other) = (0, 0);
+    for start in 0..20_u32 {
+        let prompt: Vec<u32> = (0..70 + start).map(|it| (it * it + start) % 256).collect();
+        let fields = json!({"prompt": prompt, "max_tokens": 1});
+        let expected = ask(&without, fields.clone()).await;
+        same += usize::from(ask(&by_one, fields.clone()).await == expected);
+        other += usize::from(ask(&by_many, fields).await != expected);
+    }
+    // With divisors our decoder computes, without them candle's: these weights are floats.
+    assert!(same >= 19, "only {same} of 20");
+    assert!(other > 3, "only {other} of 20");
+}
+
+#[tokio::test]
 async fn the_context_bounds_prompt_and_answer() {
     let options = Options { context_length: Some(24), ..Options::default() };
     let model = Tiny::new("llama", GgmlDType::F32).open(options).unwrap();

@@ -56,6 +56,8 @@ fn hostile_sizes_are_refused_before_anything_is_allocated() {
     check(&with("llama.block_count", Value::U32(u32::MAX)), "4294967295 blocks");
     check(&with("llama.attention.head_count_kv", Value::U32(0)), "0 KV heads");
     check(&with("llama.attention.head_count", Value::U32(7)), "contradict each other");
+    check(&with("llama.attention.head_count", Value::U32(8)), "do not make a `llama` model");
+    check(&with("llama.attention.key_length", Value::U32(u32::MAX)), "of the 4294967295 numbers of each head");
     check(&with("llama.embedding_length", Value::U32(1 << 30)), "contradict each other");
     check(&with("llama.context_length", Value::U32(0)), "context length is 0");
 }

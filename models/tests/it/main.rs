@@ -6,3 +6,4 @@ mod broken_files;
 mod demo_model;
 mod requests;
 mod tiny;
+mod tokenizers;

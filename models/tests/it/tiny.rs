@@ -55,10 +55,7 @@ impl Tiny {
         let matrix = |values: Vec<f32>, rows: usize, columns: usize, format| {
             QTensor::quantize(&Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap(), format).unwrap()
         };
-        let ones = |count: usize| {
-            QTensor::quantize(&Tensor::ones(count, candle_core::DType::F32, &Device::Cpu).unwrap(), GgmlDType::F32)
-                .unwrap()
-        };
+        let ones = |count: usize| constant(count, 1.0);
         let mut tensors = vec![
             ("token_embd.weight".to_owned(), matrix(embeddings.clone(), rows, WIDTH, format)),
             ("output.weight".to_owned(), matrix(output, rows, WIDTH, format)),
@@ -119,6 +116,11 @@ impl Tiny {
 /// The usual tiny model.
 pub(crate) fn open() -> LocalModel {
     Tiny::new("llama", GgmlDType::F32).open(Options::default()).unwrap()
+}
+
+/// A vector of one number.
+pub(crate) fn constant(count: usize, number: f32) -> QTensor {
+    QTensor::quantize(&Tensor::full(number, count, &Device::Cpu).unwrap(), GgmlDType::F32).unwrap()
 }
 
 fn metadata(architecture: &str) -> Vec<(String, Value)> {
