@@ -13,6 +13,11 @@ pub(super) const NUMBER_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="
 /// The comparators that texts have which everything of a kind has.
 pub(super) const TEXT_COMPARATORS: &[&str] = &["!=", "=", "LIKE", "ILIKE", "IN", "NOT IN"];
 
+/// Bytes at most in a text of a filter: SQLite takes no longer pattern.
+const TEXT_BYTES_MAX: usize = 50_000;
+/// Texts at most in a list of a filter: each is one of the values that a statement can have.
+const LIST_MAX: usize = 10_000;
+
 /// A test on a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum TextTest {
@@ -82,6 +87,9 @@ pub(super) fn number_comparator(comparator: &Comparator) -> Option<&'static str>
 
 /// A text out of its quotes; a name is none.
 pub(super) fn quoted_text(operand: &Operand<'_>) -> Option<Result<String>> {
+    if operand.text().len() > TEXT_BYTES_MAX && !matches!(operand, Operand::List(..)) {
+        return Some(Err(Error::invalid(format!("A text in a filter may have at most {TEXT_BYTES_MAX} bytes."))));
+    }
     match operand {
         Operand::Text(text) => Some(Ok(text[1..text.len() - 1].to_owned())),
         Operand::Word(text) if text.len() >= 2 && text.starts_with('"') && text.ends_with('"') => {
@@ -100,6 +108,9 @@ pub(super) fn list_texts(text: &str, tokens: &[Token<'_>]) -> Result<Vec<String>
     let expected = "While parsing a list in the query, expected";
     if tokens.is_empty() {
         return Err(Error::invalid(format!("{expected} a non-empty list of string values, but got empty list")));
+    }
+    if tokens.len() / 2 >= LIST_MAX {
+        return Err(Error::invalid(format!("A list in a filter may have at most {LIST_MAX} values.")));
     }
     let mut texts = Vec::with_capacity(tokens.len() / 2 + 1);
     for (place, token) in tokens.iter().enumerate() {

@@ -13,6 +13,11 @@ use crate::{
     store::in_list,
 };
 
+/// Fields at most to sort by: each may be a join, and SQLite joins at most 64 tables.
+const ORDER_MAX: usize = 60;
+/// Experiments, and datasets, at most: each is one of the values that a statement can have.
+const IDS_MAX: usize = 1000;
+
 const NUMBER_COMPARATORS: &str = "('<', '<=', '>', '>=', '=', '!=')";
 const TEXT_COMPARATORS: &str = "('=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN')";
 
@@ -32,6 +37,12 @@ enum Subject<'f> {
 
 /// Joins, conditions and order of a search over the table `logged_models`.
 pub(crate) fn models_query(search: &ModelSearch) -> Result<Query> {
+    if search.order_by.len() > ORDER_MAX || search.experiment_ids.len() > IDS_MAX || search.datasets.len() > IDS_MAX {
+        return Err(Error::invalid(format!(
+            "A search for models may have at most {ORDER_MAX} order_by fields, {IDS_MAX} experiments and {IDS_MAX} \
+             datasets."
+        )));
+    }
     let sorted = sort(&search.order_by)?;
     let (marks, mut args) = in_list(search.experiment_ids.iter().map(|id| id.0));
     let mut tests = vec![

@@ -3,6 +3,9 @@
 use super::lexer::{Kind, Token, tokens};
 use crate::{Error, Result, validate::python_text};
 
+/// Comparisons at most in a filter: databases limit the depth of a condition.
+const COMPARISONS_MAX: usize = 100;
+
 /// `identifier comparator value`, as it stands in the filter.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Comparison<'f> {
@@ -108,6 +111,9 @@ pub(crate) fn parse(filter: &str) -> Result<Vec<Comparison<'_>>> {
         let (comparison, length) =
             comparison(filter, &tokens[place..]).ok_or_else(|| invalid_clauses(filter, &tokens))?;
         comparisons.push(comparison?);
+        if comparisons.len() > COMPARISONS_MAX {
+            return Err(Error::invalid(format!("A filter may have at most {COMPARISONS_MAX} comparisons.")));
+        }
         place += length;
     }
     Ok(comparisons)
@@ -310,6 +316,7 @@ mod tests {
         check("metrics.i > 1 or metrics.i < 0", "Invalid clause(s) in filter string: 'or'");
         check("(metrics.i > 1)", "Invalid clause(s) in filter string: '(metrics.i > 1)'");
         check("metrics.i > 1 AND", "Invalid clause(s) in filter string: 'AND'");
+        check(&["a = 1"; 101].join(" AND "), "A filter may have at most 100 comparisons.");
         check(
             "metrics.i > 1 metrics.j > 2",
             "Invalid filter 'metrics.i > 1 metrics.j > 2': put AND between its \

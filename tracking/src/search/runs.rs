@@ -10,10 +10,15 @@ use sql::Joined;
 
 use super::{Query, parser::parse};
 use crate::{
-    Result,
+    Error, Result,
     experiment::{ExperimentId, ViewType},
     store::in_list,
 };
+
+/// Keys at most that a search filters and sorts by: each is a join, and SQLite joins at most 64 tables.
+const KEYS_MAX: usize = 60;
+/// Experiments at most that a search looks in: each is one of the values that a statement can have.
+const EXPERIMENTS_MAX: usize = 10_000;
 
 /// Joins, conditions and order of a search over the table `runs`.
 pub(crate) fn runs_query(
@@ -24,6 +29,19 @@ pub(crate) fn runs_query(
 ) -> Result<Query> {
     let mut conditions = parse(filter)?.into_iter().map(condition::condition).collect::<Result<Vec<_>>>()?;
     conditions.sort_by_key(Condition::width);
+    let keyed = conditions.iter().filter(|condition| matches!(condition, Condition::Keyed(_))).count();
+    if keyed + order_by.len() > KEYS_MAX {
+        return Err(Error::invalid(format!(
+            "A search may filter and sort by at most {KEYS_MAX} metrics, params and tags together; this one has {}.",
+            keyed + order_by.len()
+        )));
+    }
+    if experiment_ids.len() > EXPERIMENTS_MAX {
+        return Err(Error::invalid(format!(
+            "A search may look in at most {EXPERIMENTS_MAX} experiments; this one names {}.",
+            experiment_ids.len()
+        )));
+    }
     let sorted = order::sort(order_by)?;
     let mut joined = Joined::default();
     let (marks, mut args) = in_list(experiment_ids.iter().map(|id| id.0));
@@ -102,6 +120,9 @@ mod tests {
         check("start_time > 'x'", "Expected numeric value type for numeric attribute: start_time. Found 'x'");
         check("metrics.a IS NULL", "IS NULL / IS NOT NULL is only supported for tags and params, not for 'metric' 'a'");
         check("dataset.foo = 'x'", "Invalid dataset key 'foo' specified");
+        check(&["metrics.a > 1"; 61].join(" AND "), "A search may filter and sort by at most 60 metrics");
+        check(&format!("run_id IN ('x'{})", ",'x'".repeat(10_000)), "A list in a filter may have at most 10000 values");
+        check(&format!("run_name LIKE '{}'", "%".repeat(50_000)), "A text in a filter may have at most 50000 bytes");
     }
 
     #[test]

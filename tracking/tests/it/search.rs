@@ -134,6 +134,22 @@ async fn a_search_finds_each_run_whole() {
 }
 
 #[tokio::test]
+async fn the_largest_search_is_one_that_the_database_takes() {
+    let server = three_runs().await;
+    let filter = ["metrics.rmse != 7"; 40].join(" AND ");
+    let lists = format!(" AND run_id NOT IN ('x'{})", ",'x'".repeat(9_999));
+    let attributes = " AND status != 'KILLED'".repeat(59);
+    let order_by: Vec<String> = (0..20).map(|n| format!("params.p{n}")).collect();
+    let experiment_ids: Vec<String> = (1..=10_000).map(|id| id.to_string()).collect();
+    let body = json!({
+        "experiment_ids": experiment_ids, "filter": format!("{filter}{lists}{attributes}"), "order_by": order_by,
+        "max_results": 50_000,
+    });
+    let found = server.post("runs/search", body).await.ok();
+    assert_eq!(found["runs"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn what_does_not_parse_is_refused() {
     let server = three_runs().await;
     let check = async |body: Value, expect: &str| {
