@@ -421,7 +421,10 @@ async fn exports_may_be_packed_and_name_a_run() {
         let headers = [JSON_HEADERS, &[(CONTENT_ENCODING.as_str(), packing), ("x-mlflow-run-id", &run)]].concat();
         assert_eq!(export(&server, &headers, pack(level, hex)).await.status, StatusCode::OK, "{packing}");
         let id = format!("tr-{hex}");
-        assert_eq!(found(&server, std::slice::from_ref(&id), &format!("run_id = '{run}' AND request_id = '{id}'"), &[]).await, [0]);
+        assert_eq!(
+            found(&server, std::slice::from_ref(&id), &format!("run_id = '{run}' AND request_id = '{id}'"), &[]).await,
+            [0]
+        );
     }
 }
 
