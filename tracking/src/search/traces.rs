@@ -71,10 +71,8 @@ pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_
         sql.push_str(&condition.sql(&marks, &ids, &mut args));
     }
     if !of_spans.is_empty() {
-        sql.push_str(
-            " AND EXISTS (SELECT 1 FROM spans WHERE spans.trace_id = trace_info.request_id \
-             AND spans.experiment_id = trace_info.experiment_id",
-        );
+        // By trace alone: a second column would tempt SQLite to go through all spans of the experiment for each trace.
+        sql.push_str(" AND EXISTS (SELECT 1 FROM spans WHERE spans.trace_id = trace_info.request_id");
         for condition in of_spans {
             sql.push_str(" AND ");
             sql.push_str(&condition.sql(&marks, &ids, &mut args));
@@ -259,8 +257,7 @@ mod tests {
             found.sql,
             "WHERE trace_info.experiment_id IN (?) AND trace_info.status = ? AND trace_info.request_id IN (SELECT \
              request_id FROM trace_tags WHERE \"key\" = ? AND value LIKE ?) AND EXISTS (SELECT 1 FROM spans WHERE \
-             spans.trace_id = trace_info.request_id AND spans.experiment_id = trace_info.experiment_id AND spans.name \
-             = ? AND spans.type = ?) ORDER BY trace_info.timestamp_ms DESC, trace_info.request_id"
+             spans.trace_id = trace_info.request_id AND spans.name = ? AND spans.type = ?) ORDER BY trace_info.timestamp_ms DESC, trace_info.request_id"
         );
         let expect: Vec<Value> = vec![1_i64.into(), "OK".into(), "k".into(), "v%".into(), "llm".into(), "TOOL".into()];
         assert_eq!(found.args, expect);
