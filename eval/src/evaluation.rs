@@ -88,7 +88,7 @@ pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Resu
         let ran = runner.run(journal, setup.stop).await?;
         (cells, stopped, reused) = (ran.cells, ran.stopped, ran.reused);
     }
-    let (scored, gates, differences) = score(suite, &prepared, cells)?;
+    let (scored, gates, differences) = computing(|| score(suite, &prepared, cells))?;
     let evaluation = Evaluation {
         suite,
         dataset: &prepared.dataset,
@@ -102,6 +102,15 @@ pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Resu
         end_ms: now_ms(),
     };
     finish(&evaluation, &setup.destination, journal_path).await
+}
+
+/// Runs a computation where it does not keep other tasks of the runtime waiting.
+fn computing<T>(compute: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(compute),
+        _ => compute(),
+    }
 }
 
 async fn finish(evaluation: &Evaluation<'_>, destination: &Destination, journal: Option<PathBuf>) -> Result<Outcome> {

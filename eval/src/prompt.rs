@@ -1,5 +1,7 @@
 //! Prompt templates: Jinja over the row's columns, checked against the columns before anything is asked.
 
+use std::sync::LazyLock;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Map, Value};
@@ -64,34 +66,30 @@ pub(crate) fn render(template: &str, context: &Value) -> Result<String, String> 
 
 /// Evaluates an expression to a truth value.
 pub(crate) fn is_true(expression: &str, context: &Value) -> Result<bool, String> {
-    let environment = environment();
-    let expression = environment.compile_expression(expression).map_err(|it| words(&it))?;
+    let expression = environment().compile_expression(expression).map_err(|it| words(&it))?;
     Ok(expression.eval(minijinja::value::Serde(context)).map_err(|it| words(&it))?.is_true())
 }
 
 /// Checks that a template parses and uses only columns, `row`, and `more`.
 pub(crate) fn check_template(template: &str, dataset: &Dataset, more: &[&str]) -> Result<(), String> {
-    let environment = environment();
-    let template = environment.template_from_str(template).map_err(|it| words(&it))?;
+    let template = environment().template_from_str(template).map_err(|it| words(&it))?;
     check_names(template.undeclared_variables(false), dataset, more)
 }
 
 /// Checks that an expression parses and uses only columns, `row`, and `more`.
 pub(crate) fn check_expression(expression: &str, dataset: &Dataset, more: &[&str]) -> Result<(), String> {
-    let environment = environment();
-    let expression = environment.compile_expression(expression).map_err(|it| words(&it))?;
+    let expression = environment().compile_expression(expression).map_err(|it| words(&it))?;
     check_names(expression.undeclared_variables(false), dataset, more)
 }
 
 fn check_names(names: impl IntoIterator<Item = String>, dataset: &Dataset, more: &[&str]) -> Result<(), String> {
-    let environment = environment();
     let mut names: Vec<String> = names.into_iter().collect();
     names.sort();
     for name in names {
         let is_known = dataset.columns.contains(&name)
             || name == "row"
             || more.contains(&name.as_str())
-            || environment.globals().any(|it| it.0 == name);
+            || environment().globals().any(|it| it.0 == name);
         if !is_known {
             let hint = nearest(&name, dataset.columns.iter().map(String::as_str).chain(more.iter().copied()));
             return Err(format!("`{name}` is no column of {}{hint}", dataset.shown()));
@@ -100,17 +98,20 @@ fn check_names(names: impl IntoIterator<Item = String>, dataset: &Dataset, more:
     Ok(())
 }
 
-fn environment() -> Environment<'static> {
+fn environment() -> &'static Environment<'static> {
     /// Steps that one template may take: a loop written by mistake must not hang a run.
     const FUEL: u64 = 1_000_000;
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_syntax(
-        SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the delimiters are the usual ones"),
-    );
-    environment.set_fuel(Some(FUEL));
-    environment
+    static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_syntax(
+            SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the delimiters are the usual ones"),
+        );
+        environment.set_fuel(Some(FUEL));
+        environment
+    });
+    &ENVIRONMENT
 }
 
 fn words(error: &minijinja::Error) -> String {

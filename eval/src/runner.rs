@@ -94,7 +94,7 @@ impl Runner<'_> {
                     () = &mut stop => {
                         self.progress.finish();
                         journal.flush().await?;
-                        return Err(Error::Interrupted { finished: tally.finished, total });
+                        return Err(Error::Interrupted { finished: tally.finished - tally.failed, total });
                     }
                 };
                 let Some(done) = done else { break };

@@ -63,6 +63,7 @@ impl Prepared {
                 dataset.columns.join(", ")
             )));
         }
+        check_unused(suite, task)?;
         let labels = match (task, expected) {
             (Task::Classification, Some(column)) => Some(labels(suite, &dataset, column, &predicted)?),
             _ => None,
@@ -195,6 +196,27 @@ impl Prepared {
         };
         Err(Error::Config(format!("{}: {place}: no variant `{baseline}`{hint}", suite.file.display())))
     }
+}
+
+/// Keys that the decided task would silently leave unused are errors.
+fn check_unused(suite: &Suite, task: Task) -> Result<()> {
+    if task == Task::Classification {
+        return Ok(());
+    }
+    let has_scores = suite.targets.iter().any(|it| matches!(&it.kind, Kind::Predictions { scores: Some(_), .. }));
+    let key = if suite.data.positive.is_some() {
+        "data.positive"
+    } else if suite.data.labels.is_some() {
+        "data.labels"
+    } else if has_scores {
+        "predictions.scores"
+    } else {
+        return Ok(());
+    };
+    let (file, found) = (suite.file.display(), task.name());
+    Err(Error::Config(format!(
+        "{file}: `{key}` is for classification, but the task is {found}; remove it, or set `task: classification`"
+    )))
 }
 
 fn weights(dataset: &Dataset, name: &str) -> Result<Vec<Option<f64>>> {

@@ -99,18 +99,18 @@ mod tests {
         }
     }
 
-    fn threshold(metric: &str, stat: Stat, operator: Operator, bound: f64) -> Option<Expression> {
-        Some(Expression::Threshold { metric: metric.to_owned(), stat, operator, bound })
+    fn threshold(metric: &str, stat: Stat, operator: Operator, bound: f64) -> Expression {
+        Expression::Threshold { metric: metric.to_owned(), stat, operator, bound }
     }
 
     #[test]
     fn reads_the_grammar_and_nothing_else() {
-        check("rmse <= 0.80", threshold("rmse", Stat::Mean, Operator::AtMost, 0.8));
-        check("latency.p95<=4s", threshold("latency", Stat::Quantile(0.95), Operator::AtMost, 4.0));
-        check("latency < 250ms", threshold("latency", Stat::Mean, Operator::Below, 0.25));
-        check("errors <= 1%", threshold("errors", Stat::Mean, Operator::AtMost, 0.01));
-        check("f1.ci.low > -1e-3", threshold("f1", Stat::CiLow, Operator::Above, -0.001));
-        check("cost.sum <= 2 usd", threshold("cost", Stat::Sum, Operator::AtMost, 2.0));
+        check("rmse <= 0.80", Some(threshold("rmse", Stat::Mean, Operator::AtMost, 0.8)));
+        check("latency.p95<=4s", Some(threshold("latency", Stat::Quantile(0.95), Operator::AtMost, 4.0)));
+        check("latency < 250ms", Some(threshold("latency", Stat::Mean, Operator::Below, 0.25)));
+        check("errors <= 1%", Some(threshold("errors", Stat::Mean, Operator::AtMost, 0.01)));
+        check("f1.ci.low > -1e-3", Some(threshold("f1", Stat::CiLow, Operator::Above, -0.001)));
+        check("cost.sum <= 2 usd", Some(threshold("cost", Stat::Sum, Operator::AtMost, 2.0)));
         check(
             "r2 not worse than a/b by 1%",
             Some(Expression::Relative {

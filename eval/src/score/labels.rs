@@ -45,6 +45,12 @@ impl Labels {
             return Err(Error::Data(message));
         }
         let mut labels = Self { all: Arc::new(all), positive: None, is_closed: declared.is_some() };
+        if n != 2 && positive.is_some() {
+            return Err(Error::Data(format!(
+                "{shown}: data.positive is for two labels, found {n}: {}",
+                labels.listed()
+            )));
+        }
         if n == 2 {
             labels.positive = Some(match positive {
                 None => 1,

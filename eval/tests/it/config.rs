@@ -138,6 +138,16 @@ async fn names_that_lead_nowhere_are_errors() {
     )
     .await;
     check(
+        &with("task: regression").replace("roles", "positive: 1, roles"),
+        "suite.yaml: `data.positive` is for classification, but the task is regression; remove it, or set `task: classification`",
+    )
+    .await;
+    check(
+        &with("").replace("roles", "positive: 1, roles"),
+        "rows.csv: data.positive is for two labels, found 3: 1, 2, 3",
+    )
+    .await;
+    check(
         &with("task: regression").replace("[default]", "[f1_score]"),
         "suite.yaml: metric `f1_score`: it compares labels, but the task is regression; set `task: classification`",
     )
