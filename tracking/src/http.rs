@@ -28,6 +28,7 @@ pub(crate) const MAX_BODY_BYTES: usize = 33 * 1024 * 1024;
 pub fn router(tracking: Tracking) -> Router {
     let v2 = v2_routes().fallback(not_found);
     let v3 = v3_routes().fallback(not_found);
+    let proxied = artifacts::proxy_routes().fallback(not_found);
     Router::new()
         .nest("/api/2.0/mlflow", v2.clone())
         .nest("/ajax-api/2.0/mlflow", v2.clone())
@@ -35,8 +36,8 @@ pub fn router(tracking: Tracking) -> Router {
         .nest("/ajax-api/2.0/preview/mlflow", v2)
         .nest("/api/3.0/mlflow", v3.clone())
         .nest("/ajax-api/3.0/mlflow", v3)
-        .nest("/api/2.0/mlflow-artifacts", artifacts::proxy_routes())
-        .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::proxy_routes())
+        .nest("/api/2.0/mlflow-artifacts", proxied.clone())
+        .nest("/ajax-api/2.0/mlflow-artifacts", proxied)
         .merge(artifacts::root_routes())
         .merge(server::root_routes())
         .merge(traces::root_routes())

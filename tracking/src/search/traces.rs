@@ -36,6 +36,12 @@ const ATTRIBUTE_KEYS: &[&str] = &[
     "text",
 ];
 
+/// Keys at most to sort by: each may be a join, and SQLite joins at most 64 tables.
+const ORDER_MAX: usize = 60;
+
+/// Values at most in a search's statement; SQLite takes 32,766, and the page's size and place are two of them.
+const VALUES_MAX: usize = 32_764;
+
 /// When a trace ended; one that runs counts from its start.
 const END_TIME: &str = "(trace_info.timestamp_ms + COALESCE(trace_info.execution_time_ms, 0))";
 
@@ -58,6 +64,9 @@ enum Subject {
 
 /// Joins, conditions and order of a search over the table `trace_info`.
 pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_by: &[String]) -> Result<Query> {
+    if order_by.len() > ORDER_MAX {
+        return Err(Error::invalid(format!("A search for traces may have at most {ORDER_MAX} order_by fields.")));
+    }
     let conditions = parse(filter)?.into_iter().map(condition).collect::<Result<Vec<_>>>()?;
     let order::Sorted { joins, join_args: mut args, order } = order::sort(order_by)?;
     let (marks, ids) = in_list(experiment_ids.iter().map(|id| id.0));
@@ -81,6 +90,13 @@ pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_
     }
     sql.push_str(" ORDER BY ");
     sql.push_str(&order);
+    if args.len() > VALUES_MAX {
+        return Err(Error::invalid(format!(
+            "The search has {} values, of its experiments and its filter; at most {VALUES_MAX} are taken. Search fewer \
+             experiments at once.",
+            args.len()
+        )));
+    }
     Ok(Query { sql, args })
 }
 
@@ -312,6 +328,12 @@ mod tests {
             "`order_by` contains duplicate fields: ['timestamp', 'timestamp_ms DESC']"
         );
         assert_eq!(error(&["span.name"]), "Invalid identifier type 'span'");
+        let many: Vec<String> = (0..61).map(|it| format!("tags.t{it}")).collect();
+        let many = traces_query(&[ExperimentId(1)], "", &many).unwrap_err().to_string();
+        assert_eq!(many, "A search for traces may have at most 60 order_by fields.");
+        let ids: Vec<ExperimentId> = (0..20_000).map(ExperimentId).collect();
+        let many = traces_query(&ids, "", &[]).unwrap_err().to_string();
+        assert!(many.starts_with("The search has 32768 values"), "{many}");
     }
 
     proptest! {

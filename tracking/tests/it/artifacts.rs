@@ -324,6 +324,7 @@ async fn uploads_in_parts_are_for_buckets() {
         assert_eq!(message, "Multipart upload is not supported for the current artifact repository");
     }
     server.get_at("/api/2.0/mlflow-artifacts/presigned/a").await.error(501, "NOT_IMPLEMENTED");
+    server.get_at("/api/2.0/mlflow-artifacts/nope").await.error(404, "ENDPOINT_NOT_FOUND");
 }
 
 async fn tracking_with(options: ArtifactOptions, folder: &std::path::Path) -> tracking::Result<Tracking> {

@@ -482,6 +482,28 @@ async fn a_small_packed_body_cannot_fill_the_memory() {
 }
 
 #[tokio::test]
+async fn exports_are_taken_up_to_their_limit() {
+    let server = TestServer::start().await;
+    let send = async |count: usize| {
+        let mut body = otlp_body("0123456789abcdef0123456789abcdef", "", &json!([]));
+        let span = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0].take();
+        let spans = (1..=count).map(|place| {
+            let mut span = span.clone();
+            span["traceId"] = json!(format!("{place:032x}"));
+            span
+        });
+        body["resourceSpans"][0]["scopeSpans"][0]["spans"] = spans.collect();
+        export(&server, JSON_HEADERS, body.to_string()).await
+    };
+    assert_eq!(send(16_384).await.status, StatusCode::OK);
+    let refused = send(16_385).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.body["detail"].as_str().unwrap().starts_with("16385 spans in one export; at most 16384"));
+    get(&server, &format!("traces/tr-{:032x}", 16_384)).await.ok();
+    get(&server, &format!("traces/tr-{:032x}", 16_385)).await.error(404, "RESOURCE_DOES_NOT_EXIST");
+}
+
+#[tokio::test]
 async fn tags_of_traces() {
     let server = TestServer::start().await;
     let trace = recorded(0, "chat").tag("k", "v");

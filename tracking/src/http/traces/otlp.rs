@@ -32,6 +32,9 @@ const RUN_HEADER: &str = "x-mlflow-run-id";
 /// The largest body after decompression: what an uncompressed one may have, so that nothing is gained by packing.
 const UNPACKED_BYTES_MAX: u64 = MAX_BODY_BYTES as u64;
 
+/// Spans at most in one export: their traces are looked up in one statement, which has a limit of values.
+const SPANS_MAX: usize = 16_384;
+
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Why a request is refused: in the shape of this route, which is not that of MLflow's other ones.
@@ -85,6 +88,11 @@ async fn take(tracking: &Tracking, request: Request) -> Result<(), Refused> {
     let export = tokio::task::spawn_blocking(move || read(&body, &packing, encoding))
         .await
         .map_err(|error| Error::internal("reading spans", error))??;
+    if export.spans.len() > SPANS_MAX {
+        let what =
+            format!("{} spans in one export; at most {SPANS_MAX} are taken, send smaller batches", export.spans.len());
+        return Err(Refused::Detail(StatusCode::PAYLOAD_TOO_LARGE, what.into()));
+    }
     let finished: BTreeSet<String> =
         export.spans.iter().filter(|it| it.parent_id.is_none()).map(|it| it.trace_id.to_string()).collect();
     let batch = SpanBatch { experiment_id, spans: export.spans, resources: export.resources };

@@ -16,6 +16,12 @@ impl Store {
                     "Either `max_timestamp_millis` or `trace_ids` must be specified, but not both.",
                 ));
             }
+            TraceDeletion::Ids(ids) if ids.len() > DELETE_CHUNK => {
+                return Err(Error::invalid(format!(
+                    "At most {DELETE_CHUNK} traces can be deleted by id at once. Got {}.",
+                    ids.len()
+                )));
+            }
             TraceDeletion::Ids(ids) => {
                 let (marks, ids) = in_list(ids);
                 let args = [vec![experiment_id.0.into()], ids].concat();
