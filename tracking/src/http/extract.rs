@@ -4,7 +4,10 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
 };
-use http::{HeaderMap, Method, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Method,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -31,11 +34,18 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             return Ok(Self::from_query(query));
         }
         let headers = request.headers().clone();
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            http::StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(format!(
+        let too_large = || {
+            Error::TooLarge(format!(
                 "The request body is larger than {} bytes; split the request.",
                 super::MAX_BODY_BYTES
-            )),
+            ))
+        };
+        // A client that says so beforehand need not send it first.
+        if content_length(&headers).is_some_and(|it| it > super::MAX_BODY_BYTES as u64) {
+            return Err(too_large());
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Error::invalid(format!("The request body could not be read: {}", rejection.body_text())),
         })?;
         if is_read && body.is_empty() {
@@ -268,6 +278,10 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
     } else {
         Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."))
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn parse(body: &[u8]) -> Result<Value, Error> {
