@@ -52,6 +52,9 @@ export async function visit(path: string, theme: Theme = 'light'): Promise<Page>
   return page
 }
 
+/** A table by its name; one with rows inside rows is a `treegrid`. */
+export const table = (page: Page, name: string) => page.locator(`:is([role=grid], [role=treegrid])[aria-label="${name}"]`)
+
 export async function shot(page: Page, name: string) {
   await page.evaluate(() => document.fonts.ready)
   await page.screenshot({ path: join(shots, `${name}.png`) })
