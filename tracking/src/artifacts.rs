@@ -62,7 +62,11 @@ impl ArtifactOptions {
 /// Remote stores are refused with a sentence that names the URI.
 pub fn open(uri: &str) -> Result<Arc<dyn ArtifactStore>> {
     match Location::parse(uri)? {
-        Location::Local(folder) => Ok(Arc::new(local::LocalStore::new(folder))),
+        Location::Local(folder) => {
+            let store = local::LocalStore::new(folder);
+            store.sweep();
+            Ok(Arc::new(store))
+        }
         Location::Served(_) => Err(Error::invalid(format!(
             "artifact destination `{uri}` is an address of this server itself; name a folder, e.g. `{DEFAULT_DESTINATION}`"
         ))),

@@ -5,6 +5,7 @@ use std::{
     ops::Range,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 
 /// Uploads in progress wait here, on the file system that they will stay on, so that a rename finishes them.
 const UPLOADS: &str = ".tidegate-uploads";
+
+/// An upload that nobody has written to for so long was left behind by a server that died.
+const UPLOAD_AGE_MAX: Duration = Duration::from_hours(24);
 
 /// One read from the disk, and so the memory that a download takes.
 const READ_BYTES: usize = 256 * 1024;
@@ -37,6 +41,19 @@ pub(super) struct LocalStore {
 impl LocalStore {
     pub(super) fn new(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// Deletes uploads that a server left behind when it died; other servers may be writing the young ones.
+    pub(super) fn sweep(&self) {
+        let Ok(uploads) = fs::read_dir(self.root.join(UPLOADS)) else { return };
+        for upload in uploads.flatten() {
+            let age = upload.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
+            if age.is_some_and(|it| it > UPLOAD_AGE_MAX)
+                && let Err(error) = fs::remove_file(upload.path())
+            {
+                tracing::warn!(file = %upload.path().display(), %error, "an upload left behind cannot be deleted");
+            }
+        }
     }
 
     /// Runs file system calls where they may block.

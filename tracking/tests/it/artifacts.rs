@@ -301,6 +301,20 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn uploads_of_a_server_that_died_are_cleared_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let uploads = folder.path().join("artifacts/.tidegate-uploads");
+    fs::create_dir_all(&uploads).unwrap();
+    let two_days = std::time::Duration::from_hours(48);
+    let old = fs::File::create(uploads.join("old")).unwrap();
+    old.set_modified(std::time::SystemTime::now() - two_days).unwrap();
+    fs::File::create(uploads.join("young")).unwrap();
+    let destination = folder.path().join("artifacts").display().to_string();
+    tracking_with(ArtifactOptions::resolve(None, Some(destination), true), folder.path()).await.unwrap();
+    assert_eq!((uploads.join("old").exists(), uploads.join("young").exists()), (false, true));
+}
+
+#[tokio::test]
 async fn a_path_that_cannot_take_a_file_is_refused() {
     let server = TestServer::start().await;
     put(&server, "file", "x").await.ok();
