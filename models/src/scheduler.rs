@@ -123,6 +123,7 @@ struct Worker {
     prefixes: Prefixes,
     context_length: usize,
     queue: mpsc::Receiver<Job>,
+    /// The first [`ACTIVE_MAX`] take turns; the others of a request for many answers wait behind them.
     active: VecDeque<Active>,
     generated: Arc<AtomicU64>,
 }
@@ -148,12 +149,12 @@ impl Worker {
                 };
                 self.begin(&job);
             }
-            for _ in 0..self.active.len().min(ACTIVE_MAX) {
-                let Some(mut active) = self.active.pop_front() else { break };
-                // Nobody listens any more: the answer's state is dropped here, before another token is computed.
-                if !active.events.is_closed() && self.advance(&mut active) {
-                    self.active.push_back(active);
-                }
+            let count = self.active.len().min(ACTIVE_MAX);
+            let mut turn: Vec<Active> = self.active.drain(..count).collect();
+            // Nobody listens any more: the answer's state is dropped here, before another token is computed.
+            turn.retain_mut(|it| !it.events.is_closed() && self.advance(it));
+            for active in turn.into_iter().rev() {
+                self.active.push_front(active);
             }
         }
     }

@@ -134,6 +134,9 @@ async fn several_prompts_and_answers_keep_their_order() {
     let answers = ask(&model, json!({"prompt": ["a", "0"], "n": 2, "max_tokens": 2})).await;
     let texts: Vec<&str> = answers.iter().map(|it| it.0.as_str()).collect();
     assert_eq!(texts, ["bc", "bc", "12", "12"]);
+    // More answers than are computed in turns.
+    let answers = ask(&model, json!({"prompt": "x", "n": 11})).await;
+    assert_eq!(answers, vec![("yzé🙂!".to_owned(), "stop".to_owned()); 11]);
     let reply = model.complete(completion(&json!({"prompt": ["xyz", "0"], "n": 2, "max_tokens": 2}))).await.unwrap();
     let usage = reply.usage.unwrap();
     assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (4, Some(8), 12));

@@ -6,8 +6,8 @@ use models::{LocalModel, Options};
 
 use crate::tiny::Tiny;
 
-fn texts(list: &[&str]) -> Option<Value> {
-    Some(Value::Array(list.iter().map(|it| Value::String((*it).to_owned())).collect()))
+fn texts(list: &[&str]) -> Value {
+    Value::Array(list.iter().map(|it| Value::String((*it).to_owned())).collect())
 }
 
 /// A model with this tokenizer; each token has its kind and its score.
@@ -16,10 +16,10 @@ fn open(model: &str, pre: &str, tokens: &[(&str, i32, f32)], merges: &[&str]) ->
     Tiny::new("llama", GgmlDType::F32)
         .with("tokenizer.ggml.model", Some(Value::String(model.to_owned())))
         .with("tokenizer.ggml.pre", Some(Value::String(pre.to_owned())))
-        .with("tokenizer.ggml.tokens", texts(&names))
+        .with("tokenizer.ggml.tokens", Some(texts(&names)))
         .with("tokenizer.ggml.token_type", Some(Value::Array(tokens.iter().map(|it| Value::I32(it.1)).collect())))
         .with("tokenizer.ggml.scores", Some(Value::Array(tokens.iter().map(|it| Value::F32(it.2)).collect())))
-        .with("tokenizer.ggml.merges", texts(merges))
+        .with("tokenizer.ggml.merges", Some(texts(merges)))
         .with("tokenizer.ggml.bos_token_id", Some(Value::U32(1)))
         .with("tokenizer.ggml.eos_token_id", Some(Value::U32(2)))
         .with("tokenizer.ggml.unknown_token_id", Some(Value::U32(0)))
