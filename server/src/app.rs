@@ -16,11 +16,14 @@ use crate::guard::{self, Guard};
 
 /// Tracking, the gateway where there is one, and the UI for every other address.
 pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>, guard: Guard) -> Router {
-    let mut app = Router::new().merge(tracking::router(tracking));
-    if let Some(gateway) = gateway {
-        app = app.merge(gateway::router(gateway));
-    }
+    let app = tracking::router(tracking).merge(gateway.map_or_else(no_endpoints, gateway::router));
     shared(app.fallback(ui::serve), guard)
+}
+
+/// What clients that list endpoints are told where no gateway is configured: that there are none.
+fn no_endpoints() -> Router {
+    let list = || async { Json(json!({"endpoints": []})) };
+    Router::new().route("/api/2.0/endpoints", get(list)).route("/api/2.0/endpoints/", get(list))
 }
 
 /// The gateway, and `/health` for who watches it.
