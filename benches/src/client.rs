@@ -51,6 +51,8 @@ pub struct Load {
     latencies_us: Vec<u32>,
     /// How long was measured.
     pub wall: Duration,
+    /// Calls that were sent in all, the warm-up's too.
+    pub sent: usize,
 }
 
 impl Load {
@@ -96,12 +98,14 @@ where
             .collect();
         tokio::time::sleep_until(starts.into()).await;
         at_start();
-        let mut latencies_us = Vec::new();
+        let (mut latencies_us, mut sent) = (Vec::new(), 0);
         for worker in workers {
-            latencies_us.extend(worker.await.context("a worker ended early")??);
+            let (measured, all) = worker.await.context("a worker ended early")??;
+            latencies_us.extend(measured);
+            sent += all;
         }
         latencies_us.sort_unstable();
-        Ok(Load { latencies_us, wall: starts.elapsed() })
+        Ok(Load { latencies_us, wall: starts.elapsed(), sent })
     })
 }
 
@@ -122,15 +126,16 @@ pub fn send_all(address: SocketAddr, connections: usize, calls: &[Call]) -> Resu
     })
 }
 
+/// The microseconds of the measured calls, and how many calls there were in all.
 async fn work<C: Fn(usize, u64) -> Call>(
     address: SocketAddr,
     worker: usize,
     call: C,
     starts: Instant,
     ends: Instant,
-) -> Result<Vec<u32>> {
+) -> Result<(Vec<u32>, usize)> {
     let mut connection = Connection::open(address).await?;
-    let mut latencies_us = Vec::new();
+    let (mut latencies_us, mut calls) = (Vec::new(), 0);
     for number in 0.. {
         let call = call(worker, number);
         let sent = Instant::now();
@@ -138,11 +143,12 @@ async fn work<C: Fn(usize, u64) -> Call>(
             break;
         }
         connection.send(&call).await?;
+        calls += 1;
         if sent >= starts {
             latencies_us.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
     }
-    Ok(latencies_us)
+    Ok((latencies_us, calls))
 }
 
 struct Connection {

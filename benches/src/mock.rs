@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 
 /// Deltas in a streamed answer.
@@ -28,7 +29,8 @@ pub fn start() -> Result<SocketAddr> {
 fn serve(listener: std::net::TcpListener) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        // Each chunk goes out at once, as real providers send them.
+        let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|stream| drop(stream.set_nodelay(true)));
         axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await?;
         Ok(())
     })
