@@ -139,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_accepted_filter_binds_each_value(
-            filter in r#"(metrics\.a|params\.b|run_id|status|dataset\.name|start_time) (=|!=|<|LIKE|IN|IS NULL) ('x'|1|2\.5|\('a','b'\)|x)?( AND tags\.c = 'd')?"#
+            filter in r"(metrics\.a|params\.b|run_id|status|dataset\.name|start_time) (=|!=|<|LIKE|IN|IS NULL) ('x'|1|2\.5|\('a','b'\)|x)?( AND tags\.c = 'd')?"
         ) {
             if let Ok(found) = query(&filter, &["tags.x"]) {
                 prop_assert_eq!(found.sql.matches('?').count(), found.args.len());

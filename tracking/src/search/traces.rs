@@ -339,7 +339,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_accepted_filter_binds_each_value(
-            filter in r#"(tags\.a|metadata\.b|run_id|status|span\.name|span\.attributes\.x|timestamp|feedback\.q|text|name) (=|!=|<|LIKE|RLIKE|IN|IS NULL) ('x'|1|2\.5|\('a','b'\)|x)?( AND tags\.c = 'd')?"#
+            filter in r"(tags\.a|metadata\.b|run_id|status|span\.name|span\.attributes\.x|timestamp|feedback\.q|text|name) (=|!=|<|LIKE|RLIKE|IN|IS NULL) ('x'|1|2\.5|\('a','b'\)|x)?( AND tags\.c = 'd')?"
         ) {
             if let Ok(found) = query(&filter, &["tags.x"]) {
                 prop_assert_eq!(found.sql.matches('?').count(), found.args.len());

@@ -234,21 +234,21 @@ mod tests {
 
     use super::*;
 
-    fn node(id: u8, parent: Option<u8>, usage: Option<(i64, i64)>) -> Usages {
+    fn node(id: u8, parent: Option<u8>, usage: Option<(i32, i32)>) -> Usages {
         Usages {
             span_id: SpanId([id; 8]),
             parent_id: parent.map(|it| SpanId([it; 8])),
-            usage: usage.map(|(input, output)| TokenUsage::new(input, output)),
-            cost: usage.map(|(input, _)| Cost { total_cost: Some(input as f64), ..Cost::default() }),
+            usage: usage.map(|(input, output)| TokenUsage::new(input.into(), output.into())),
+            cost: usage.map(|(input, _)| Cost { total_cost: Some(input.into()), ..Cost::default() }),
         }
     }
 
     #[test]
     fn a_span_speaks_for_those_below_it() {
-        let check = |nodes: &[Usages], expect: Option<i64>| {
+        let check = |nodes: &[Usages], expect: Option<i32>| {
             let (usage, cost) = aggregate(nodes);
-            assert_eq!(usage.and_then(|it| it.input_tokens), expect);
-            assert_eq!(cost.and_then(|it| it.total_cost), expect.map(|it| it as f64));
+            assert_eq!(usage.and_then(|it| it.input_tokens), expect.map(i64::from));
+            assert_eq!(cost.and_then(|it| it.total_cost), expect.map(f64::from));
         };
         check(&[], None);
         check(&[node(1, None, None)], None);

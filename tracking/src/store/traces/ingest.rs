@@ -285,7 +285,7 @@ mod tests {
         let root = Span::root(trace_id, "root", 10_000_000, 50_000_000).inputs("q");
         let early = Span::child_of(&root, "early", 12_000_000, 20_000_000).token_usage(&TokenUsage::new(3, 1));
         let late = Span::child_of(&root, "late", 20_000_000, 90_000_000).token_usage(&TokenUsage::new(4, 1));
-        let first = arrived_of(&[early.clone()]);
+        let first = arrived_of(std::slice::from_ref(&early));
         let mut row = first.new_row(ExperimentId(1));
         assert_eq!((row.status.as_str(), row.timestamp_ms, row.execution_time_ms), ("IN_PROGRESS", 12, Some(8)));
         let second = arrived_of(&[root, late]);
