@@ -7,6 +7,7 @@ mod overrides;
 mod refuse;
 pub(crate) mod schema;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -150,14 +151,14 @@ impl Suite {
         /// A suite is written by hand; anything larger is the wrong file (inline rows included).
         const BYTES_MAX: u64 = 16 * 1024 * 1024;
         let shown = path.display();
-        let length = std::fs::metadata(path)
-            .map_err(|error| Error::Config(format!("cannot read the suite {shown}: {error}")))?
-            .len();
-        if length > BYTES_MAX {
-            return Err(Error::Config(format!("{shown} has {length} bytes; a suite has at most {BYTES_MAX}")));
+        let unreadable = |error| Error::Config(format!("cannot read the suite {shown}: {error}"));
+        let mut text = String::new();
+        // The length that a device or a pipe claims says nothing, so what is read is counted.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > BYTES_MAX {
+            return Err(Error::Config(format!("{shown} has more than {BYTES_MAX} bytes, which no suite has")));
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Config(format!("cannot read the suite {shown}: {error}")))?;
         Self::parse(&text, path, overrides)
     }
 

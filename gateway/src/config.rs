@@ -4,6 +4,7 @@ mod settings;
 mod tree;
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,11 +89,14 @@ impl Config {
     /// Reads a file; `env` gives the value of a variable.
     pub fn load_with_env(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
-        let size = std::fs::metadata(file).map_err(unreadable)?.len();
-        if size > FILE_BYTES_MAX {
-            return Err(unreadable(std::io::Error::other(format!("it has {size} bytes, which is no configuration"))));
+        let mut text = String::new();
+        // The length that a device or a pipe claims says nothing, so what is read is counted.
+        let source = std::fs::File::open(file).map_err(unreadable)?;
+        source.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            let words = format!("it has more than {FILE_BYTES_MAX} bytes, which is no configuration");
+            return Err(unreadable(std::io::Error::other(words)));
         }
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
         let root: Spanned<Node> = serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             line: error.location().map_or(0, |it| it.line()),

@@ -1,6 +1,10 @@
 //! The server's configuration file, and what overrides it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
@@ -9,6 +13,9 @@ use crate::guard::Guard;
 
 /// A configuration file larger than this is no configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// More of a wrong line does not help who looks for the mistake in it.
+const SHOWN_CHARS_MAX: usize = 100;
 
 /// What `tidegate server` needs to know. Each key of the file has the name of its field.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -96,11 +103,12 @@ impl ServerConfig {
             let (line, column) = (at.line(), at.column());
             let shown =
                 usize::try_from(line).ok().and_then(|it| text.lines().nth(it.checked_sub(1)?)).unwrap_or_default();
-            let words = error.without_snippet().to_string();
+            let shown: String = shown.trim_start_matches('\u{feff}').trim().chars().take(SHOWN_CHARS_MAX).collect();
+            let words = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
             // The place is told first, in the form that editors open.
             let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
             let hint = nearest_key(words).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
-            format!(":{line}:{column}: {words} in `{}`{hint}", shown.trim())
+            format!(":{line}:{column}: {} in `{shown}`{hint}", plain(words))
         })
     }
 
@@ -131,11 +139,26 @@ impl ServerConfig {
 
 fn read(file: &Path) -> anyhow::Result<String> {
     let shown = file.display();
-    let size = std::fs::metadata(file).with_context(|| format!("cannot read the configuration {shown}"))?.len();
-    if size > FILE_BYTES_MAX {
-        bail!("the configuration {shown} has {size} bytes; {FILE_BYTES_MAX} at most are read. Is it the right file?");
+    let mut text = String::new();
+    // The length that a device or a pipe claims says nothing, so what is read is counted.
+    File::open(file)
+        .and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
+        .with_context(|| format!("cannot read the configuration {shown}"))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        bail!("the configuration {shown} has more than {FILE_BYTES_MAX} bytes. Is it the right file?");
     }
-    std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {shown}"))
+    Ok(text)
+}
+
+/// What serde says of a wrong value, in the words of the file's author.
+fn plain(words: &str) -> &str {
+    match words {
+        "invalid u16" => "this must be a whole number from 0 to 65535",
+        "expected mapping start" => "this must be keys with values, such as `port: 5000`",
+        "expected sequence start" => "this must be a list, such as `[a, b]`",
+        _ if words.starts_with("cannot deserialize null") => "a value is missing; leave the key out for its default",
+        _ => words,
+    }
 }
 
 /// The known key nearest to the unknown one, from serde's words: "unknown field `prot`, expected one of host, port".
