@@ -11,7 +11,7 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_util::task::AbortOnDropHandle;
-use tracking::{ArtifactOptions, Tracking};
+use tracking::{ArtifactOptions, Artifacts, Tracking};
 
 use crate::{
     app,
@@ -41,6 +41,8 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
     let listener = bind(&config.listen()).await?;
     let guard = config.guard();
+    let artifacts = artifact_options(&config);
+    Artifacts::open(&artifacts).context("--artifacts-destination (artifacts_destination in the file)")?;
     // So do the models, which may be missing or broken.
     let (calls, recorded) = recorder::channel();
     let gateway = match gateway_config {
@@ -48,7 +50,7 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
         None => None,
     };
     let db = db::Db::open(&config.backend_store_uri).await?;
-    let tracking = Tracking::open(db, artifact_options(&config)).await?;
+    let tracking = Tracking::open(db, artifacts).await?;
     let recorder = Recorder::start(&tracking, recorded);
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     serve(listener, app::everything(tracking, gateway, guard)).await?;
@@ -107,7 +109,7 @@ async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
         std::io::ErrorKind::AddrInUse => {
             anyhow!("port {port} on {host} is in use by another program; stop it, or choose another with --port (0 takes a free one)")
         }
-        _ => anyhow!("cannot listen on {host}:{port}: {error}"),
+        _ => anyhow!("cannot listen on `{host}`, port {port}: {error}; --host takes an address of this machine, such as 127.0.0.1"),
     })
 }
 

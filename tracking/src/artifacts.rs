@@ -62,6 +62,9 @@ impl ArtifactOptions {
 /// Remote stores are refused with a sentence that names the URI.
 pub fn open(uri: &str) -> Result<Arc<dyn ArtifactStore>> {
     match Location::parse(uri)? {
+        Location::Local(folder) if folder.exists() && !folder.is_dir() => Err(Error::invalid(format!(
+            "artifact destination `{uri}` is a file; name a folder, which need not exist yet"
+        ))),
         Location::Local(folder) => {
             let store = local::LocalStore::new(folder);
             store.sweep();
