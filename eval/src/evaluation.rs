@@ -20,11 +20,12 @@ use prepare::Prepared;
 pub(crate) use judge::Compared;
 
 /// What an evaluation needs from its surroundings.
-pub struct Setup<F> {
+pub struct Setup<D, F> {
     /// Gives the models behind `endpoint:` targets.
     pub resolver: Resolver,
-    /// Where results are recorded.
-    pub destination: Destination,
+    /// Opens the place where results are recorded; awaited once nothing is left to be found wrong in the suite, so that
+    /// a typo leaves no database behind.
+    pub destination: D,
     /// How progress is shown.
     pub progress: Progress,
     /// Ready when the run shall stop, for example at Ctrl-C.
@@ -63,7 +64,11 @@ pub fn plan(suite: &Suite) -> Result<Plan> {
 }
 
 /// Runs a suite. `Err` means that nothing was recorded; see [`Error::exit_code`].
-pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Result<Outcome> {
+pub async fn run<D, F>(suite: &Suite, setup: Setup<D, F>) -> Result<Outcome>
+where
+    D: Future<Output = Result<Destination>>,
+    F: Future<Output = ()>,
+{
     let prepared = Prepared::new(suite)?;
     let models = prepared
         .variants
@@ -73,7 +78,8 @@ pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Resu
             Kind::Predictions { .. } => Ok(None),
         })
         .collect::<Result<Vec<_>>>()?;
-    setup.destination.check(&suite.output.experiment).await?;
+    let destination = setup.destination.await?;
+    destination.check(&suite.output.experiment).await?;
     let start_ms = now_ms();
     let asks = models.iter().any(Option::is_some);
     let (mut cells, mut stopped, mut reused, mut journal_path) = (Vec::new(), None, 0, None);
@@ -90,7 +96,9 @@ pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Resu
         let ran = runner.run(journal, setup.stop).await?;
         (cells, stopped, reused) = (ran.cells, ran.stopped, ran.reused);
     }
-    let (scored, gates, differences) = computing(|| score(suite, &prepared, cells))?;
+    setup.progress.phase("computing metrics and their intervals");
+    let (scored, gates, differences) =
+        computing(|| score(suite, &prepared, cells)).inspect_err(|_| setup.progress.finish())?;
     let evaluation = Evaluation {
         suite,
         dataset: &prepared.dataset,
@@ -103,7 +111,10 @@ pub async fn run<F: Future<Output = ()>>(suite: &Suite, setup: Setup<F>) -> Resu
         start_ms,
         end_ms: now_ms(),
     };
-    finish(&evaluation, &setup.destination, journal_path).await
+    setup.progress.phase("recording the results");
+    let outcome = finish(&evaluation, &destination, journal_path).await;
+    setup.progress.finish();
+    outcome
 }
 
 /// Runs a computation where it does not keep other tasks of the runtime waiting.

@@ -33,6 +33,14 @@ impl Progress {
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
 
+    /// Names what is done after the last cell, which takes no countable steps.
+    pub(crate) fn phase(&self, words: &'static str) {
+        self.bar.reset();
+        self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is fixed"));
+        self.bar.set_message(words);
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
     pub(crate) fn step(&self, failed: usize) {
         if failed > 0 {
             self.bar.set_message(format!(", {failed} failed"));

@@ -64,7 +64,7 @@ impl Bench {
                 "scripted" => Ok(Arc::clone(&model)),
                 other => Err(format!("no endpoint `{other}`; there is scripted")),
             }),
-            destination: self.destination.clone(),
+            destination: std::future::ready(Ok(self.destination.clone())),
             progress: Progress::hidden(),
             stop,
             cache_folder: Some(self.folder.path().join("cache")),

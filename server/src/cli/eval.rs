@@ -25,7 +25,10 @@ pub(super) struct Args {
 enum Command {
     /// Run a suite.
     #[command(
-        after_help = "Exit codes:\n  0    all gates pass\n  1    a gate fails\n  2    a gate is inconclusive and asks to fail then\n  \
+        after_help = "Examples:\n  tidegate eval run configs/eval/wine.yaml --dry-run\n  \
+                      tidegate eval run configs/eval/qa.yaml --limit 3 --set params.temperature=0.5\n  \
+                      tidegate eval run suite.yaml --tracking http://127.0.0.1:5000 --json > results.json\n\n\
+                      Exit codes:\n  0    all gates pass\n  1    a gate fails\n  2    a gate is inconclusive and asks to fail then\n  \
                             3    the suite or a target is wrong; nothing was asked\n  4    stopped by budget or errors, or not recorded; partial results are kept\n  \
                             130  interrupted; the same command goes on from there"
     )]
@@ -39,10 +42,11 @@ enum Command {
 struct RunArgs {
     /// The suite (YAML); its format is what `tidegate eval schema` prints.
     file: PathBuf,
-    /// Where results are recorded: an MLflow server's address or `sqlite:///file.db`; beats the suite's own.
+    /// Where results are recorded: an MLflow server's address or `sqlite:///file.db`; beats the suite's own. Without
+    /// either: `sqlite:///mlflow.db`.
     #[arg(long, value_name = "URI", env = "MLFLOW_TRACKING_URI")]
     tracking: Option<String>,
-    /// The running gateway behind `endpoint:` targets; by default the tracking server, or <http://127.0.0.1:5000>.
+    /// The running gateway behind `endpoint:` targets; by default the tracking server, or `http://127.0.0.1:5000`.
     #[arg(long, value_name = "URL", env = "MLFLOW_DEPLOYMENTS_TARGET")]
     gateway: Option<String>,
     /// A gateway configuration whose endpoints this process serves to itself, without a running gateway.
@@ -134,8 +138,8 @@ async fn evaluate(args: RunArgs) -> eval::Result<Done> {
     };
     let setup = Setup {
         resolver,
-        destination: destination(suite.tracking_uri()).await?,
-        progress: if args.json { Progress::hidden() } else { Progress::bar() },
+        destination: destination(suite.tracking_uri()),
+        progress: Progress::bar(),
         stop: async {
             if let Err(error) = tokio::signal::ctrl_c().await {
                 tracing::warn!(%error, "cannot listen for Ctrl-C");
