@@ -7,7 +7,7 @@ use candle_core::{Device, Result};
 use candle_transformers::models::{quantized_llama, quantized_qwen3};
 
 use crate::decoder::{self, Decoder, Packed, STRETCH};
-use crate::gguf::ModelFile;
+use crate::gguf::{ModelFile, plain};
 use crate::{Error, Options};
 
 type Reader = std::io::BufReader<std::fs::File>;
@@ -75,7 +75,7 @@ pub(crate) fn load(mut file: ModelFile, options: &Options) -> std::result::Resul
     }));
     match loaded {
         Ok(Ok(decoder)) => Ok((decoder, context_length)),
-        Ok(Err(error)) => Err(broken(format!("its weights do not make a `{name}` model ({error})"))),
+        Ok(Err(error)) => Err(broken(format!("its weights do not make a `{name}` model ({})", plain(&error)))),
         Err(_) => Err(broken(format!("its weights do not make a `{name}` model (loading them panicked, see the log)"))),
     }
 }

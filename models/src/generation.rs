@@ -5,6 +5,7 @@ use std::sync::Arc;
 use llm::{Error, Result};
 
 use crate::decoder::{Decoder, Sequence};
+use crate::gguf::plain;
 use crate::prefixes::{CHUNK, Prefixes};
 use crate::request::Request;
 use crate::sampler::Sampler;
@@ -62,7 +63,8 @@ impl Generation {
         let sequence = self
             .sequence
             .get_or_insert_with(|| prefixes.longest(&self.prompt).unwrap_or_else(|| Sequence::start(decoder)));
-        let failed = |error| Error::Internal(format!("the model failed while computing: {error}"));
+        let failed =
+            |error: candle_core::Error| Error::Internal(format!("the model failed while computing: {}", plain(&error)));
         let read = sequence.length();
         if read < self.prompt.len() {
             let end = self.prompt.len().min(read + CHUNK);

@@ -36,7 +36,7 @@ impl ModelFile {
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(unreadable)?);
         check_magic(&mut reader, about.len()).map_err(broken)?;
         let content = Content::read(&mut reader)
-            .map_err(|error| broken(format!("its header cannot be read ({error}); download it again")))?;
+            .map_err(|error| broken(format!("its header cannot be read ({}); download it again", plain(&error))))?;
         check_tensors(&content, about.len()).map_err(broken)?;
         Ok(Self { path: path.to_owned(), content, reader })
     }
@@ -105,6 +105,11 @@ impl ModelFile {
         let tensor = tensor.ok_or_else(|| self.broken(format!("it has no tensor `{name}`")))?;
         tensor.shape.dims2().map_err(|_| self.broken(format!("its tensor `{name}` is not a matrix")))
     }
+}
+
+/// An error of candle in one line: where `RUST_BACKTRACE` is set, candle puts a stack trace behind its words.
+pub(crate) fn plain(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 fn check_magic(reader: &mut BufReader<File>, bytes: u64) -> Result<(), String> {

@@ -182,6 +182,10 @@ impl Worker {
 
     fn prompt(&self, source: &Source) -> Result<Arc<[u32]>> {
         let tokens = match source {
+            // Cutting megabytes into tokens takes gigabytes and minutes, only to find that they do not fit.
+            Source::Text(text) if self.tokenizer.exceeds(text, self.context_length) => {
+                return Err(self.too_long(&format!("{} bytes", text.len())));
+            }
             Source::Text(text) => self
                 .tokenizer
                 .encode(text)
@@ -196,14 +200,17 @@ impl Worker {
             return Err(Error::invalid("prompt", "the prompt is empty; give at least one word"));
         }
         if tokens.len() >= self.context_length {
-            let message = format!(
-                "the prompt has {} tokens, but the model's context holds {} for prompt and answer together; shorten it",
-                tokens.len(),
-                self.context_length
-            );
-            return Err(Error::Invalid { message, param: None });
+            return Err(self.too_long(&format!("{} tokens", tokens.len())));
         }
         Ok(tokens.into())
+    }
+
+    fn too_long(&self, size: &str) -> Error {
+        let message = format!(
+            "the prompt has {size}, but the model's context holds {} tokens for prompt and answer together; shorten it",
+            self.context_length
+        );
+        Error::Invalid { message, param: None }
     }
 
     /// One step of one answer; says whether more are to come.

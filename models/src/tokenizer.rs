@@ -13,6 +13,8 @@ use crate::gguf::ModelFile;
 pub(crate) struct Tokenizer {
     inner: tokenizers::Tokenizer,
     pieces: Vec<Box<[u8]>>,
+    /// Bytes of text at most that one token stands for.
+    token_bytes_max: usize,
     /// The token that starts a text, with its own text, and whether it is put before every text.
     start: Option<(u32, String)>,
     adds_start: bool,
@@ -72,6 +74,8 @@ impl Tokenizer {
             (*kind == Kind::Control && TURN_ENDS.contains(&token.as_str())).then_some(id)
         }));
         Ok(Self {
+            // A token's own spelling is never shorter than what it stands for.
+            token_bytes_max: tokens.iter().map(String::len).max().unwrap_or_default(),
             pieces: tokens.iter().zip(&kinds).map(|(token, kind)| decode(token, *kind)).collect(),
             start: known("tokenizer.ggml.bos_token_id").map(|id| (id, text(id))),
             adds_start: file.flag("tokenizer.ggml.add_bos_token").unwrap_or(adds_start),
@@ -91,6 +95,11 @@ impl Tokenizer {
             ids.insert(0, *start);
         }
         Ok(ids)
+    }
+
+    /// Whether a text is so long that it has more than so many tokens, whatever it says; found without reading it.
+    pub(crate) fn exceeds(&self, text: &str, tokens: usize) -> bool {
+        text.len() / self.token_bytes_max.max(1) > tokens
     }
 
     /// The bytes that a token adds to a text; none for control tokens.

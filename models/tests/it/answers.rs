@@ -121,7 +121,7 @@ async fn the_context_bounds_prompt_and_answer() {
     let error = model.complete(completion(&json!({"prompt": "0".repeat(24)}))).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the prompt has 24 tokens, but the model's context holds 24 for prompt and answer together; shorten it"
+        "the prompt has 24 tokens, but the model's context holds 24 tokens for prompt and answer together; shorten it"
     );
     assert!(matches!(error, Error::Invalid { .. }));
     let streamed = model.complete_stream(completion(&json!({"prompt": "0".repeat(25)}))).await;
