@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -30,9 +30,10 @@ pub fn router() -> Router {
 }
 
 /// Serves the built file at the path; a path that is no file is a page of the app, so it gets `index.html`.
-pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    if is_api(path) {
+    // Pages are only read; who sends something took the address for an API's.
+    if is_api(path) || !matches!(method, Method::GET | Method::HEAD) {
         return not_found(path);
     }
     let name = path.trim_start_matches('/');
@@ -144,7 +145,7 @@ mod tests {
         if let Some(tag) = if_none_match {
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_str(tag).expect("a tag is a header value"));
         }
-        let response = serve(path.parse().expect("a path is a URI"), headers).await;
+        let response = serve(Method::GET, path.parse().expect("a path is a URI"), headers).await;
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("the body is in memory");
         (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
@@ -159,6 +160,13 @@ mod tests {
             body.starts_with(r#"{"error_code":"ENDPOINT_NOT_FOUND","message":"nothing is served at /api"#),
             "{body}"
         );
+    }
+
+    #[tokio::test]
+    async fn who_sends_something_to_a_wrong_address_gets_an_error_instead_of_a_page() {
+        let response = serve(Method::POST, Uri::from_static("/chat/completions"), HeaderMap::new()).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     }
 
     #[tokio::test]
