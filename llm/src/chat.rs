@@ -147,7 +147,7 @@ pub struct Part {
 
 /// One text or several that end the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`stop` must be a string or a list of strings")]
 pub enum Stop {
     /// A single text.
     One(String),

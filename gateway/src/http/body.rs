@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
@@ -23,6 +23,14 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Refused> {
         return Err(Refused {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             message: "the body must be JSON; send it with the header `Content-Type: application/json`".to_owned(),
+        });
+    }
+    if let Some(packing) = parts.headers.get(CONTENT_ENCODING).filter(|it| *it != "identity") {
+        return Err(Refused {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            message: format!(
+                "the body is packed as {packing:?}, which is not read here; send it without Content-Encoding"
+            ),
         });
     }
     if content_length(&parts.headers).is_some_and(|it| it > BODY_BYTES_MAX as u64) {
