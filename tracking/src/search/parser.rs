@@ -6,6 +6,9 @@ use crate::{Error, Result, validate::python_text};
 /// Comparisons at most in a filter: databases limit the depth of a condition.
 const COMPARISONS_MAX: usize = 100;
 
+/// Pieces at most that a complaint names: finding each costs a look at all that follows it.
+const STRANGERS_MAX: usize = 20;
+
 /// `identifier comparator value`, as it stands in the filter.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Comparison<'f> {
@@ -250,13 +253,13 @@ fn closing(tokens: &[Token<'_>]) -> Option<usize> {
     None
 }
 
-/// Names every piece of the filter that belongs to no comparison.
+/// Names the pieces of the filter that belong to no comparison.
 fn invalid_clauses(filter: &str, tokens: &[Token<'_>]) -> Error {
     let mut strangers = Vec::new();
     let mut place = 0;
     // A joining AND is no stranger; one without something to join is.
     let mut joins = false;
-    while place < tokens.len() {
+    while place < tokens.len() && strangers.len() < STRANGERS_MAX {
         let rest = &tokens[place..];
         if let Some((_, length)) = comparison(filter, rest) {
             joins = true;
