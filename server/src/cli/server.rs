@@ -8,10 +8,14 @@ use crate::{
 };
 
 /// Serve everything: MLflow's tracking API, the gateway and the web UI.
-///
-/// A flag beats an environment variable beats the file; without any of them the server listens on 127.0.0.1:5000, keeps
-/// its records in ./mlflow.db and its artifacts in ./mlartifacts, as `mlflow server` does.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A flag beats its environment variable, which beats the file. Without any of them the server listens on\n\
+                  127.0.0.1:5000, keeps its records in ./mlflow.db and its artifacts in ./mlartifacts, as `mlflow server` does.\n\n\
+                  Examples:\n  tidegate server --config configs/quickstart.yaml\n  \
+                  tidegate server --gateway-config configs/gateway.yaml --port 5050\n  \
+                  tidegate server --backend-store-uri sqlite:////var/lib/tidegate/mlflow.db --no-gateway"
+)]
 pub(super) struct Args {
     /// Server configuration (YAML).
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
