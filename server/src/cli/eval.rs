@@ -24,14 +24,12 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a suite.
-    #[command(
-        after_help = "Examples:\n  tidegate eval run configs/eval/wine.yaml --dry-run\n  \
+    #[command(after_help = "Examples:\n  tidegate eval run configs/eval/wine.yaml --dry-run\n  \
                       tidegate eval run configs/eval/qa.yaml --limit 3 --set params.temperature=0.5\n  \
                       tidegate eval run suite.yaml --tracking http://127.0.0.1:5000 --json > results.json\n\n\
                       Exit codes:\n  0    all gates pass\n  1    a gate fails\n  2    a gate is inconclusive and asks to fail then\n  \
                             3    the suite or a target is wrong; nothing was asked\n  4    stopped by budget or errors, or not recorded; partial results are kept\n  \
-                            130  interrupted; the same command goes on from there"
-    )]
+                            130  interrupted; the same command goes on from there")]
     Run(RunArgs),
     /// Print the format's JSON Schema, for editors.
     Schema,

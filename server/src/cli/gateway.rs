@@ -6,10 +6,8 @@ use crate::{config::Listen, serve};
 
 /// Serve the gateway alone: no database, no records, no UI.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  tidegate gateway --config configs/gateway.yaml --port 8080\n\n\
-                  Then POST /v1/chat/completions with an endpoint's name as `model`; GET /api/2.0/endpoints/ lists them."
-)]
+#[command(after_help = "Example:\n  tidegate gateway --config configs/gateway.yaml --port 8080\n\n\
+                  Then POST /v1/chat/completions with an endpoint's name as `model`; GET /api/2.0/endpoints/ lists them.")]
 pub(super) struct Args {
     /// Gateway configuration (YAML, as MLflow's deployments server has it).
     #[arg(long, visible_alias = "config-path", value_name = "FILE", env = "MLFLOW_GATEWAY_CONFIG")]
