@@ -325,7 +325,9 @@ pub(crate) fn expand(metrics: &[Metric], circumstances: Circumstances) -> Vec<Me
 
 fn known_names() -> impl Iterator<Item = &'static str> {
     let usage = Usage::ALL.iter().map(|it| it.0);
-    let names = numbers::NAMES.iter().chain(&classes::NAMES).chain(&CHECKS).copied();
+    // Some names measure both numbers and labels.
+    let classes = classes::NAMES.iter().filter(|it| !numbers::NAMES.contains(it));
+    let names = numbers::NAMES.iter().chain(classes).chain(&CHECKS).copied();
     names.chain(usage).chain(["default", "not"])
 }
 
