@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -13,9 +14,19 @@ use axum::serve::ListenerExt;
 use bytes::Bytes;
 
 /// Deltas in a streamed answer.
-pub const STREAM_CHUNKS: usize = 32;
+pub const STREAM_CHUNKS: usize = 50;
 
-const UNARY: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1760000000,"model":"bench-1","choices":[{"index":0,"message":{"role":"assistant","content":"The tide comes in twice a day, and goes out again as often."},"finish_reason":"stop"}],"usage":{"prompt_tokens":24,"completion_tokens":14,"total_tokens":38}}"#;
+/// Bytes of what a unary answer says, so that the answer as a whole has about a kibibyte.
+const ANSWER_TEXT_BYTES: usize = 700;
+
+/// The events of a streamed answer. They are made once, so that the mock takes little of the machine.
+static EVENTS: LazyLock<Vec<Bytes>> = LazyLock::new(|| (0..=STREAM_CHUNKS + 1).map(event).collect());
+static UNARY: LazyLock<Bytes> = LazyLock::new(|| unary().into());
+
+/// A text of so many bytes.
+pub fn text(bytes: usize) -> String {
+    "The tide comes in twice a day, and goes out again as often. ".chars().cycle().take(bytes).collect()
+}
 
 /// Starts the upstream; it lives as long as the process.
 pub fn start() -> Result<SocketAddr> {
@@ -40,16 +51,26 @@ async fn answer(body: Bytes) -> Response {
     // Looking for the flag is cheaper than parsing; the gateway writes JSON without spaces.
     let wants_stream = body.windows(STREAM_FLAG.len()).any(|window| window == STREAM_FLAG);
     if wants_stream {
-        let chunks = futures::stream::iter((0..=STREAM_CHUNKS + 1).map(chunk).map(Ok::<_, Infallible>));
-        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(chunks)).into_response()
+        let events = futures::stream::iter(EVENTS.iter().cloned().map(Ok::<_, Infallible>));
+        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
     } else {
-        ([(CONTENT_TYPE, "application/json")], UNARY).into_response()
+        ([(CONTENT_TYPE, "application/json")], UNARY.clone()).into_response()
     }
 }
 
 const STREAM_FLAG: &[u8] = b"\"stream\":true";
 
-fn chunk(index: usize) -> Bytes {
+fn unary() -> String {
+    let text = text(ANSWER_TEXT_BYTES);
+    format!(
+        "{{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1760000000,\"model\":\"bench-1\",\
+         \"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{text}\"}},\
+         \"finish_reason\":\"stop\"}}],\
+         \"usage\":{{\"prompt_tokens\":210,\"completion_tokens\":160,\"total_tokens\":370}}}}"
+    )
+}
+
+fn event(index: usize) -> Bytes {
     if index > STREAM_CHUNKS {
         return Bytes::from_static(b"data: [DONE]\n\n");
     }

@@ -1,5 +1,6 @@
 //! What is measured, one file each; every scenario starts its own server and gives one table.
 
+mod calls;
 mod gateway;
 mod log_batch;
 mod search_runs;
@@ -21,6 +22,7 @@ pub type Scenario = (&'static str, fn() -> Result<Table>);
 pub const ALL: &[Scenario] = &[
     ("startup", startup::measure),
     ("gateway", gateway::measure),
+    ("calls", calls::measure),
     ("log-batch", log_batch::measure),
     ("search", search_runs::measure),
 ];

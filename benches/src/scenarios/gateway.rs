@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -27,7 +28,7 @@ pub(super) fn measure() -> Result<Table> {
         &["what", "connections", "requests/s", "p50 µs", "p99 µs", "server CPU µs/request", "RSS MiB", "recorded %"],
     );
     for streamed in [false, true] {
-        let kind = if streamed { format!("stream of {}", mock::STREAM_CHUNKS) } else { "unary".to_owned() };
+        let kind = if streamed { format!("stream of {} events", mock::STREAM_CHUNKS) } else { "1 KiB chat".to_owned() };
         for connections in CONNECTIONS {
             let direct = load(upstream, plan(connections), move |_, _| chat(streamed), || ())?;
             let figures = [direct.per_second(), direct.quantile_us(0.5), direct.quantile_us(0.99)].map(table::figure);
@@ -99,8 +100,20 @@ fn configuration(folder: &Path, upstream: SocketAddr) -> Result<String> {
     Ok(path.display().to_string())
 }
 
+/// Bytes of what the user says, so that the request as a whole has about a kibibyte.
+const QUESTION_BYTES: usize = 800;
+
+static UNARY: LazyLock<Bytes> = LazyLock::new(|| question("").into());
+static STREAMED: LazyLock<Bytes> = LazyLock::new(|| question(r#""stream":true,"#).into());
+
 fn chat(streamed: bool) -> Call {
-    const UNARY: &[u8] = br#"{"model":"bench","messages":[{"role":"system","content":"You know the sea."},{"role":"user","content":"How often does the tide come in?"}],"temperature":0}"#;
-    const STREAMED: &[u8] = br#"{"stream":true,"model":"bench","messages":[{"role":"system","content":"You know the sea."},{"role":"user","content":"How often does the tide come in?"}],"temperature":0}"#;
-    Call::post("/v1/chat/completions", Bytes::from_static(if streamed { STREAMED } else { UNARY }))
+    Call::post("/v1/chat/completions", if streamed { STREAMED.clone() } else { UNARY.clone() })
+}
+
+fn question(flag: &str) -> String {
+    let text = mock::text(QUESTION_BYTES);
+    format!(
+        "{{{flag}\"model\":\"bench\",\"messages\":[{{\"role\":\"system\",\"content\":\"You know the sea.\"}},\
+         {{\"role\":\"user\",\"content\":\"{text}\"}}],\"temperature\":0}}"
+    )
 }
