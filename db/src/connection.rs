@@ -1,59 +1,103 @@
-//! Statements on one connection: binding, running, reading rows.
+//! One connection: how it is opened, and how statements run on it.
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{
-    AssertSqlSafe, FromRow, Sqlite,
-    query::Query,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
-};
+use regex::Regex;
+use rusqlite::{CachedStatement, Connection, OpenFlags, Rows, functions::FunctionFlags, params_from_iter};
 
-use crate::Value;
+use crate::{Record, Result, Value};
 
 /// How long a statement waits for another program's write lock; MLflow waits as long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Prepared statements kept per connection: every fixed text of ours, and the bulk inserts in each of their sizes.
+/// Prepared statements kept per connection: every fixed text of ours, and lists in each of their sizes.
 const STATEMENTS_KEPT: usize = 512;
 
-/// A row type that the database can produce; `#[derive(sqlx::FromRow)]` is enough, and so is a tuple.
-pub trait Record: Send + Unpin + for<'r> FromRow<'r, SqliteRow> {}
-
-impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> {}
-
-/// How every connection is opened: write-ahead log, commits that reach the disk, keys enforced, `LIKE` that minds case.
-pub(crate) fn options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .pragma("case_sensitive_like", "true")
-        .with_regexp()
-        .statement_cache_capacity(STATEMENTS_KEPT)
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything, also creating the file.
+    Write,
+    /// Reading, whatever a query says.
+    Read,
 }
 
-/// A statement with its values bound.
-///
-/// The text is ours by contract: values travel as binds, never inside it.
-pub(crate) fn bind<'q>(sql: String, args: Vec<Value>) -> Query<'q, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for arg in args {
-        query = match arg {
-            Value::Null => query.bind(None::<String>),
-            Value::Bool(it) => query.bind(it),
-            Value::Int(it) => query.bind(it),
-            Value::Real(it) => query.bind(it),
-            Value::Text(it) => query.bind(it),
-            Value::Bytes(it) => query.bind(it),
-        };
+/// Opens a connection: write-ahead log, commits that reach the disk, keys enforced, `LIKE` that minds case.
+pub(crate) fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
+    // Each connection is used by one thread at a time, which is all that SQLite's own mutex would ensure.
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if access == Access::Write {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
-    query
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "case_sensitive_like", true)?;
+    match access {
+        Access::Write => {
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        }
+        Access::Read => connection.pragma_update(None, "query_only", true)?,
+    }
+    add_regexp(&connection)?;
+    Ok(connection)
 }
 
-/// Reads rows into records.
-pub(crate) fn records<T: Record>(rows: &[SqliteRow]) -> Result<Vec<T>, sqlx::Error> {
-    rows.iter().map(T::from_row).collect()
+/// The writer's page cache (KiB). Metrics are stored by their keys, so that a batch touches a page for each; a cache
+/// that holds these pages need not read them again for every batch.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
+
+/// Pages in the write-ahead log (16 MB) before they are copied into the database. A page that many commits changed is
+/// copied once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+/// Runs a statement and gives the number of rows that it changed.
+pub(crate) fn execute(connection: &Connection, sql: &str, args: &[Value]) -> Result<u64> {
+    Ok(changed(connection.prepare_cached(sql)?.execute(params_from_iter(args))?))
+}
+
+/// Runs a statement once for each row of values and gives the number of rows that it changed.
+pub(crate) fn execute_many(connection: &Connection, sql: &str, columns: usize, values: &[Value]) -> Result<u64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut all = 0;
+    for row in values.chunks_exact(columns) {
+        all += changed(statement.execute(params_from_iter(row))?);
+    }
+    Ok(all)
+}
+
+/// Runs a query and hands its rows to `read`.
+pub(crate) fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    args: &[Value],
+    read: impl FnOnce(Rows<'_>) -> Result<T>,
+) -> Result<T> {
+    let mut statement: CachedStatement<'_> = connection.prepare_cached(sql)?;
+    read(statement.query(params_from_iter(args))?)
+}
+
+/// The first row of a query, if it has one.
+pub(crate) fn first<T: Record>(mut rows: Rows<'_>) -> Result<Option<T>> {
+    Ok(rows.next()?.map(T::from_row).transpose()?)
+}
+
+fn changed(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+/// Adds the function behind `text REGEXP pattern`, which SQLite leaves to its users; a pattern is compiled once a query.
+fn add_regexp(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("regexp", 2, flags, |context| {
+        let pattern = context
+            .get_or_create_aux(0, |pattern| -> Result<Regex, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(Regex::new(pattern.as_str()?)?)
+            })?;
+        Ok(context.get_raw(1).as_str_or_null()?.map(|text| pattern.is_match(text)))
+    })
 }

@@ -1,28 +1,22 @@
 //! The database: opened once, read from many places, written through one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use sqlx::{
-    ConnectOptions, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
-};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Error, Record, Result, Tx, Value,
-    connection::{bind, options, records},
+    Error, Reader, Record, Result, Tx, Value,
+    connection::{self, Access},
+    readers::Readers,
     schema, uri,
     writer::{self, Done, Job},
 };
 
-/// Connections that read at once; SQLite readers do not block each other, and each holds a page cache.
-const READERS_MAX: u32 = 4;
-
 /// An open database with MLflow's schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    readers: SqlitePool,
+    readers: Readers,
     writer: mpsc::Sender<Job>,
 }
 
@@ -33,33 +27,38 @@ impl Db {
     pub async fn open(uri: &str) -> Result<Self> {
         let file = uri::sqlite_file(uri)?;
         create_folder(&file)?;
-        let failed = |source| Error::Open { uri: uri.to_owned(), source };
-        let connection = options(&file).connect().await.map_err(failed)?;
-        let mut tx = Tx { connection };
-        schema::create_or_check(&mut tx, uri).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .min_connections(1)
-            .connect_with(reader_options(&file))
-            .await
-            .map_err(failed)?;
-        Ok(Self { readers, writer: writer::start(tx.connection) })
+        let uri = uri.to_owned();
+        let opened = tokio::task::spawn_blocking(move || open_both(file, &uri)).await;
+        let (writer, readers) = opened.map_err(|_| Error::Abandoned)??;
+        Ok(Self { readers, writer: writer::start(writer)? })
     }
 
     /// All rows of a query.
     pub async fn fetch_all<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<T>> {
-        Ok(records(&bind(sql.into(), args).fetch_all(&self.readers).await?)?)
+        let sql = sql.into();
+        self.read(move |reader| reader.fetch_all(&sql, &args)).await
     }
 
     /// The first row of a query, if it has one.
     pub async fn fetch_optional<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Option<T>> {
-        let row = bind(sql.into(), args).fetch_optional(&self.readers).await?;
-        Ok(row.as_ref().map(T::from_row).transpose()?)
+        let sql = sql.into();
+        self.read(move |reader| reader.fetch_optional(&sql, &args)).await
     }
 
     /// The first row of a query that always has one, such as a count.
     pub async fn fetch_one<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<T> {
-        Ok(T::from_row(&bind(sql.into(), args).fetch_one(&self.readers).await?)?)
+        let sql = sql.into();
+        self.read(move |reader| reader.fetch_one(&sql, &args)).await
+    }
+
+    /// Runs several queries that all see the database at the same moment, with one wait for all of them.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.readers.run(work).await
     }
 
     /// Runs `work` in a transaction: all of it is kept and on disk when this returns `Ok`, or nothing of it.
@@ -93,9 +92,13 @@ impl Db {
     }
 }
 
-/// Readers cannot write, whatever a query says.
-fn reader_options(file: &Path) -> SqliteConnectOptions {
-    options(file).create_if_missing(false).pragma("query_only", "true")
+/// Opens the writer's connection, which makes the schema, and the first reader's.
+fn open_both(file: PathBuf, uri: &str) -> Result<(Tx, Readers)> {
+    let failed = |source| Error::Open { uri: uri.to_owned(), source };
+    let connection = connection::open(&file, Access::Write).map_err(failed)?;
+    let mut tx = Tx { connection };
+    schema::create_or_check(&mut tx, uri)?;
+    Ok((tx, Readers::open(file).map_err(failed)?))
 }
 
 fn create_folder(file: &Path) -> Result<()> {

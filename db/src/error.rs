@@ -1,5 +1,12 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
+use rusqlite::{
+    ErrorCode,
+    ffi::{
+        SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+    },
+};
+
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,7 +22,7 @@ pub enum Error {
         /// The database's address, without a password.
         uri: String,
         /// The driver's words.
-        source: sqlx::Error,
+        source: rusqlite::Error,
     },
     /// A unique key, foreign key or check refused the write.
     #[error("{0}")]
@@ -26,23 +33,33 @@ pub enum Error {
     /// The writer has stopped: the server shuts down, or the write's own code broke.
     #[error("the write was abandoned before it was committed; nothing of it was kept")]
     Abandoned,
+    /// The commit of a group of writes failed, and nothing of them was kept; the disk may be full.
+    #[error("the write could not be committed, and nothing of it was kept: {0}")]
+    Commit(String),
     /// Anything else that the driver says.
     #[error("database error: {0}")]
-    Driver(sqlx::Error),
+    Driver(rusqlite::Error),
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(it) = &error {
-            // SQLite's primary result code for "locked" by another connection is 5 (SQLITE_BUSY), in the low byte.
-            let busy = it.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5);
-            if busy {
-                return Self::Busy;
-            }
-            if it.is_unique_violation() || it.is_foreign_key_violation() || it.is_check_violation() {
-                return Self::Constraint(it.message().to_owned());
-            }
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => Self::Busy,
+            Some(ErrorCode::ConstraintViolation) if is_rule(&error) => Self::Constraint(error.to_string()),
+            _ => Self::Driver(error),
         }
-        Self::Driver(error)
     }
+}
+
+/// Whether a unique key, a foreign key or a check refused the write; a missing value would be a bug of ours.
+fn is_rule(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|it| {
+        matches!(
+            it.extended_code,
+            SQLITE_CONSTRAINT_UNIQUE
+                | SQLITE_CONSTRAINT_PRIMARYKEY
+                | SQLITE_CONSTRAINT_FOREIGNKEY
+                | SQLITE_CONSTRAINT_CHECK
+        )
+    })
 }

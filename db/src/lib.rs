@@ -24,15 +24,20 @@
 mod connection;
 mod database;
 mod error;
+mod readers;
+mod record;
 mod schema;
 mod tx;
 mod uri;
 mod value;
 mod writer;
 
-pub use connection::Record;
 pub use database::Db;
 pub use error::Error;
+pub use readers::Reader;
+pub use record::Record;
+/// A row as [`record!`] reads it.
+pub use rusqlite::{Result as RowResult, Row};
 pub use schema::REVISION;
 pub use tx::Tx;
 pub use value::Value;

@@ -1,7 +1,5 @@
 //! MLflow's schema: created where there is none, checked where there is one.
 
-use sqlx::Executor;
-
 use crate::{Error, Result, Tx};
 
 /// The alembic revision of MLflow 3.17.2, the one that Tidegate reads and writes.
@@ -15,14 +13,14 @@ const FIRST_ROWS: &str = "INSERT INTO workspaces (name, description) \
     VALUES ('default', 'Default workspace for legacy resources')";
 
 /// Creates all tables in an empty database; refuses one of another revision.
-pub(crate) async fn create_or_check(tx: &mut Tx, uri: &str) -> Result<()> {
-    tx.execute("BEGIN IMMEDIATE", vec![]).await?;
-    let outcome = match revision(tx).await {
-        Ok(Revision::Empty) => create(tx).await,
+pub(crate) fn create_or_check(tx: &mut Tx, uri: &str) -> Result<()> {
+    tx.run("BEGIN IMMEDIATE", &[])?;
+    let outcome = match revision(tx) {
+        Ok(Revision::Empty) => create(tx),
         Ok(found) => check(&found, uri),
         Err(error) => Err(error),
     };
-    tx.execute(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }, vec![]).await?;
+    tx.run(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[])?;
     outcome
 }
 
@@ -34,24 +32,23 @@ enum Revision {
     Named(String),
 }
 
-async fn revision(tx: &mut Tx) -> Result<Revision> {
-    let tables: Vec<(String,)> = tx
-        .fetch_all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", vec![])
-        .await?;
+fn revision(tx: &mut Tx) -> Result<Revision> {
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let tables: Vec<(String,)> = tx.rows(tables, &[])?;
     if tables.is_empty() {
         return Ok(Revision::Empty);
     }
     if !tables.iter().any(|(name,)| name == "alembic_version") {
         return Ok(Revision::Unnamed);
     }
-    let found: Option<(String,)> = tx.fetch_optional("SELECT version_num FROM alembic_version", vec![]).await?;
-    Ok(found.map_or(Revision::Unnamed, |(name,)| Revision::Named(name)))
+    let found: Vec<(String,)> = tx.rows("SELECT version_num FROM alembic_version", &[])?;
+    Ok(found.into_iter().next().map_or(Revision::Unnamed, |(name,)| Revision::Named(name)))
 }
 
-async fn create(tx: &mut Tx) -> Result<()> {
-    tx.connection.execute(SQLITE).await?;
-    tx.execute(FIRST_ROWS, vec![]).await?;
-    tx.execute("INSERT INTO alembic_version (version_num) VALUES (?)", vec![REVISION.into()]).await?;
+fn create(tx: &mut Tx) -> Result<()> {
+    tx.connection.execute_batch(SQLITE)?;
+    tx.run(FIRST_ROWS, &[])?;
+    tx.run("INSERT INTO alembic_version (version_num) VALUES (?)", &[REVISION.into()])?;
     Ok(())
 }
 

@@ -6,8 +6,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::{FutureExt, future::BoxFuture};
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{Error, Result, Tx};
 
@@ -28,25 +27,29 @@ pub(crate) struct Done {
     pub(crate) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
-/// Starts the writer on its own connection; it ends when the last sender is dropped.
-pub(crate) fn start(connection: SqliteConnection) -> mpsc::Sender<Job> {
+/// Starts the writer on a thread of its own, where SQLite may wait for the disk; it ends with the last sender.
+pub(crate) fn start(tx: Tx) -> Result<mpsc::Sender<Job>> {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    tokio::spawn(run(Tx { connection }, receiver));
-    sender
+    let runtime = Handle::current();
+    std::thread::Builder::new()
+        .name("tidegate-writer".to_owned())
+        .spawn(move || run(tx, receiver, &runtime))
+        .map_err(|error| Error::Uri(format!("cannot start the database's writer: {error}")))?;
+    Ok(sender)
 }
 
-async fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.recv().await {
-        group(&mut tx, first, &mut jobs).await;
+fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, runtime: &Handle) {
+    while let Some(first) = jobs.blocking_recv() {
+        runtime.block_on(group(&mut tx, first, &mut jobs));
     }
-    if let Err(error) = tx.connection.close().await {
+    if let Err((_, error)) = tx.connection.close() {
         tracing::warn!(%error, "closing the database's writer failed");
     }
 }
 
 /// Runs the first write and whatever waits behind it, commits, and answers.
 async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
-    if let Err(error) = tx.execute("BEGIN IMMEDIATE", vec![]).await {
+    if let Err(error) = tx.run("BEGIN IMMEDIATE", &[]) {
         let done = first(Err(error)).await;
         return (done.answer)(Ok(()));
     }
@@ -58,7 +61,7 @@ async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
             Ok(None) => {}
             Err(broken) => {
                 // The connection's state is unknown: give everything of this group back.
-                let _ = tx.execute("ROLLBACK", vec![]).await;
+                let _ = tx.run("ROLLBACK", &[]);
                 tracing::error!(error = %broken, "a group of writes was rolled back");
                 for answer in answers {
                     answer(Err(Error::Abandoned));
@@ -72,18 +75,18 @@ async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
         // The only write took itself back and the transaction with it.
         return;
     }
-    match tx.execute("COMMIT", vec![]).await {
+    match tx.run("COMMIT", &[]) {
         Ok(_) => {
             for answer in answers {
                 answer(Ok(()));
             }
         }
         Err(error) => {
-            let _ = tx.execute("ROLLBACK", vec![]).await;
+            let _ = tx.run("ROLLBACK", &[]);
             tracing::error!(%error, writes = answers.len(), "a commit failed");
             let text = error.to_string();
             for answer in answers {
-                answer(Err(Error::Driver(sqlx::Error::Protocol(text.clone()))));
+                answer(Err(Error::Commit(text.clone())));
             }
         }
     }
@@ -94,7 +97,7 @@ type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 /// Runs one write. The group's first needs no savepoint: taking it back is taking the transaction back.
 async fn one(tx: &mut Tx, job: Job, alone: bool) -> Result<Option<Answer>> {
     if !alone {
-        tx.execute("SAVEPOINT one", vec![]).await?;
+        tx.run("SAVEPOINT one", &[])?;
     }
     let done = AssertUnwindSafe(job(Ok(tx))).catch_unwind().await;
     let keep = done.as_ref().is_ok_and(|it| it.keep);
@@ -105,7 +108,7 @@ async fn one(tx: &mut Tx, job: Job, alone: bool) -> Result<Option<Answer>> {
         (false, false) => "ROLLBACK TO one; RELEASE one",
     };
     for statement in end.split("; ").filter(|it| !it.is_empty()) {
-        tx.execute(statement, vec![]).await?;
+        tx.run(statement, &[])?;
     }
     match done {
         Ok(done) if keep => Ok(Some(done.answer)),

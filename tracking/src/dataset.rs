@@ -42,7 +42,7 @@ pub struct DatasetInput {
 }
 
 /// A dataset that runs of an experiment read, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DatasetSummary {
     /// The experiment, as text.
     pub experiment_id: String,
@@ -54,6 +54,10 @@ pub struct DatasetSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
 }
+
+db::record!(DatasetSummary {
+    experiment_id, name, digest, context,
+});
 
 impl DatasetInput {
     /// Checks MLflow's limits.

@@ -20,7 +20,6 @@ const COLUMNS: &str = "experiments.experiment_id, experiments.name, experiments.
                        experiments.lifecycle_stage, experiments.creation_time, experiments.last_update_time, \
                        experiments.workspace";
 
-#[derive(sqlx::FromRow)]
 struct Row {
     experiment_id: i64,
     name: String,
@@ -30,6 +29,10 @@ struct Row {
     last_update_time: Option<i64>,
     workspace: String,
 }
+
+db::record!(Row {
+    experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+});
 
 impl Store {
     /// Creates an experiment.

@@ -24,7 +24,6 @@ const MODEL_HISTORY_TAG: &str = "mlflow.log-model.history";
 pub(super) const COLUMNS: &str = "runs.run_uuid, runs.experiment_id, runs.name, runs.user_id, runs.status, \
                                   runs.start_time, runs.end_time, runs.artifact_uri, runs.lifecycle_stage";
 
-#[derive(sqlx::FromRow)]
 pub(super) struct Row {
     run_uuid: String,
     experiment_id: Option<i64>,
@@ -36,6 +35,10 @@ pub(super) struct Row {
     artifact_uri: Option<String>,
     lifecycle_stage: Option<String>,
 }
+
+db::record!(Row {
+    run_uuid, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage,
+});
 
 impl Store {
     /// Creates a run.

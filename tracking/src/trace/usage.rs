@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{SpanId, keys};
 
 /// How many tokens a call used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenUsage {
     /// Tokens of the prompt.
     pub input_tokens: Option<i64>,
@@ -23,8 +23,13 @@ pub struct TokenUsage {
     pub cache_creation_input_tokens_above_1hr: Option<i64>,
 }
 
+db::record!(TokenUsage {
+    input_tokens, output_tokens, total_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+    cache_creation_input_tokens_above_1hr,
+});
+
 /// What a call cost, in US dollars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// For the prompt.
     pub input_cost: Option<f64>,
@@ -33,6 +38,10 @@ pub struct Cost {
     /// In all.
     pub total_cost: Option<f64>,
 }
+
+db::record!(Cost {
+    input_cost, output_cost, total_cost,
+});
 
 impl TokenUsage {
     /// The usage of a call by its two counts.

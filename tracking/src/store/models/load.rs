@@ -17,7 +17,6 @@ pub(super) const COLUMNS: &str = "logged_models.model_id, logged_models.experime
                        logged_models.last_updated_timestamp_ms, logged_models.status, logged_models.model_type, \
                        logged_models.source_run_id, logged_models.status_message";
 
-#[derive(sqlx::FromRow)]
 pub(super) struct Row {
     model_id: String,
     experiment_id: i64,
@@ -31,7 +30,11 @@ pub(super) struct Row {
     status_message: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
+db::record!(Row {
+    model_id, experiment_id, name, artifact_location, creation_timestamp_ms, last_updated_timestamp_ms,
+    status, model_type, source_run_id, status_message,
+});
+
 struct MetricRow {
     model_id: String,
     metric_name: String,
@@ -42,6 +45,11 @@ struct MetricRow {
     dataset_name: Option<String>,
     dataset_digest: Option<String>,
 }
+
+db::record!(MetricRow {
+    model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, run_id, dataset_name,
+    dataset_digest,
+});
 
 impl Store {
     /// Adds to each model its tags, params and metrics.

@@ -19,7 +19,6 @@ type TextRow = (String, String, Option<String>);
 type ModelRow = (String, String, String, i64);
 
 /// A dataset as one run read it.
-#[derive(sqlx::FromRow)]
 struct DatasetRow {
     run_uuid: String,
     input_uuid: String,
@@ -30,6 +29,10 @@ struct DatasetRow {
     dataset_schema: Option<String>,
     dataset_profile: Option<String>,
 }
+
+db::record!(DatasetRow {
+    run_uuid, input_uuid, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile,
+});
 
 impl Store {
     /// Adds to each run what it logged, read and made.

@@ -17,7 +17,6 @@ const COLUMNS: &str = "assessment_id, trace_id, name, assessment_type, value, er
                        last_updated_timestamp, source_type, source_id, run_id, span_id, rationale, overrides, valid, \
                        assessment_metadata";
 
-#[derive(sqlx::FromRow)]
 struct Row {
     assessment_id: String,
     trace_id: String,
@@ -36,6 +35,11 @@ struct Row {
     valid: bool,
     assessment_metadata: Option<String>,
 }
+
+db::record!(Row {
+    assessment_id, trace_id, name, assessment_type, value, error, created_timestamp, last_updated_timestamp,
+    source_type, source_id, run_id, span_id, rationale, overrides, valid, assessment_metadata,
+});
 
 impl Store {
     /// Adds an assessment to a trace; the one that it overrides does not count any more.

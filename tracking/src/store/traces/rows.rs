@@ -31,7 +31,7 @@ pub(super) const COLUMNS: &str = "trace_info.request_id, trace_info.experiment_i
     trace_info.output_cost, trace_info.total_cost";
 
 /// A row of `trace_info`.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub(super) struct TraceRow {
     pub(super) request_id: String,
     pub(super) experiment_id: i64,
@@ -45,11 +45,14 @@ pub(super) struct TraceRow {
     pub(super) db_payload_generation: i64,
     pub(super) trace_name: Option<String>,
     pub(super) session_id: Option<String>,
-    #[sqlx(flatten)]
     pub(super) usage: TokenUsage,
-    #[sqlx(flatten)]
     pub(super) cost: Cost,
 }
+
+db::record!(TraceRow {
+    request_id, experiment_id, timestamp_ms, execution_time_ms, status, client_request_id, request_preview,
+    response_preview, db_payload_generation, trace_name, session_id,
+} with { usage, cost });
 
 impl TraceRow {
     /// The row of a trace as its maker describes it.

@@ -1,0 +1,120 @@
+//! The readers: connections that only read, on threads that may wait for the disk.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use crate::{
+    Error, Record, Result, Value,
+    connection::{self, Access},
+};
+
+/// Connections that read at once; SQLite readers do not block each other, and each holds a page cache.
+const READERS_MAX: usize = 4;
+
+/// The connections that read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    file: Arc<PathBuf>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// What reads see: the database as it was when they began.
+#[derive(Debug)]
+pub struct Reader<'c> {
+    connection: &'c Connection,
+    /// Gone when nobody waits for the answer any more.
+    wanted: Weak<()>,
+}
+
+impl Readers {
+    /// Opens the first connection, so that what is wrong shows now.
+    pub(crate) fn open(file: PathBuf) -> rusqlite::Result<Self> {
+        let first = connection::open(&file, Access::Read)?;
+        Ok(Self {
+            file: Arc::new(file),
+            idle: Arc::new(Mutex::new(vec![first])),
+            permits: Arc::new(Semaphore::new(READERS_MAX)),
+        })
+    }
+
+    /// Runs `work` on a connection and a thread of its own; it is cut short when its caller goes away.
+    pub(crate) async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Abandoned)?;
+        let waiting = Arc::new(());
+        let wanted = Arc::downgrade(&waiting);
+        let readers = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || {
+            let connection = readers.take()?;
+            let outcome = snapshot(&Reader { connection: &connection, wanted }, work);
+            // One whose snapshot could not be ended would show old data for ever.
+            if connection.is_autocommit() {
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            }
+            drop(permit);
+            outcome
+        })
+        .await;
+        drop(waiting);
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+            Err(_) => Err(Error::Abandoned.into()),
+        }
+    }
+
+    fn take(&self) -> Result<Connection> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(idle.map_or_else(|| connection::open(&self.file, Access::Read), Ok)?)
+    }
+}
+
+/// Runs `work` in a transaction, so that all that it reads belongs together.
+fn snapshot<T, E: From<Error>>(reader: &Reader<'_>, work: impl FnOnce(&Reader<'_>) -> Result<T, E>) -> Result<T, E> {
+    connection::execute(reader.connection, "BEGIN", &[])?;
+    let outcome = work(reader);
+    connection::execute(reader.connection, "COMMIT", &[])?;
+    outcome
+}
+
+impl Reader<'_> {
+    /// All rows of a query.
+    pub fn fetch_all<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Vec<T>> {
+        let mut records = Vec::new();
+        self.for_each(sql, args, |record| records.push(record))?;
+        Ok(records)
+    }
+
+    /// Hands each row of a query to `take`.
+    pub fn for_each<T: Record>(&self, sql: &str, args: &[Value], mut take: impl FnMut(T)) -> Result<()> {
+        connection::query(self.connection, sql, args, |mut rows| {
+            while let Some(row) = rows.next()? {
+                if self.wanted.strong_count() == 0 {
+                    return Err(Error::Abandoned);
+                }
+                take(T::from_row(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The first row of a query, if it has one.
+    pub fn fetch_optional<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Option<T>> {
+        connection::query(self.connection, sql, args, connection::first)
+    }
+
+    /// The first row of a query that always has one, such as a count.
+    pub fn fetch_one<T: Record>(&self, sql: &str, args: &[Value]) -> Result<T> {
+        self.fetch_optional(sql, args)?.ok_or(Error::Driver(rusqlite::Error::QueryReturnedNoRows))
+    }
+}
