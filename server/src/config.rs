@@ -108,7 +108,7 @@ impl ServerConfig {
             // The place is told first, in the form that editors open.
             let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
             let hint = nearest_key(words).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
-            format!(":{line}:{column}: {} in `{shown}`{hint}", plain(words))
+            format!(":{line}:{column}: `{shown}`: {}{hint}", plain(words))
         })
     }
 
@@ -156,7 +156,7 @@ fn plain(words: &str) -> &str {
         "invalid u16" => "this must be a whole number from 0 to 65535",
         "expected mapping start" => "this must be keys with values, such as `port: 5000`",
         "expected sequence start" => "this must be a list, such as `[a, b]`",
-        _ if words.starts_with("cannot deserialize null") => "a value is missing; leave the key out for its default",
+        "null is not allowed here" => "the value is missing; write one, or leave the key out for its default",
         _ => words,
     }
 }
@@ -194,7 +194,11 @@ mod tests {
         };
         check("host: x\nprot: 5000", &[":2:1", "`prot`", "did you mean `port`?"]);
         check("port: many", &[":1:7", "many"]);
-        check("port: 70000", &[":1:7", "70000"]);
+        check("port: 70000", &[":1:7", "70000", "from 0 to 65535"]);
+        check("host:", &[":1:5", "value is missing"]);
+        check("allowed_hosts: x", &["allowed_hosts", "list"]);
+        check("host: a\nhost: b", &[":2:1", "duplicate", "`host`"]);
+        check("- a", &["`port: 5000`"]);
         check("port: [", &[":1:"]);
         assert_eq!(ServerConfig::parse("# nothing\n").unwrap(), ServerConfig::default());
     }
