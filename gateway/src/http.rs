@@ -2,6 +2,7 @@
 
 mod body;
 mod error;
+mod named;
 
 use axum::Router;
 
@@ -9,6 +10,7 @@ use crate::{Gateway, ingress};
 
 pub(crate) use body::read;
 pub(crate) use error::{details_of, status_of};
+pub(crate) use named::Named;
 
 /// Everything that the gateway serves; its health is the server's to tell.
 pub fn router(gateway: Gateway) -> Router {

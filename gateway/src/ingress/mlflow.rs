@@ -2,7 +2,7 @@
 
 mod listing;
 
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use super::sse::{self, Writer};
 use crate::Gateway;
 use crate::endpoint::Kind;
 use crate::gateway::{Answer, AnswerBody};
-use crate::http::{details_of, read, status_of};
+use crate::http::{Named, details_of, read, status_of};
 use crate::json::{Fields, patch, quote};
 use crate::limits::retry_after_s;
 use crate::request::Request;
@@ -40,7 +40,7 @@ pub(crate) fn router() -> Router<Gateway> {
 }
 
 /// `POST /endpoints/<name>/invocations`: what the body must be is the endpoint's type to say.
-async fn invocations(State(gateway): State<Gateway>, Path(name): Path<String>, request: HttpRequest) -> Response {
+async fn invocations(State(gateway): State<Gateway>, Named(name): Named, request: HttpRequest) -> Response {
     let body = match read(request).await {
         Ok(body) => body,
         Err(refused) => return (refused.status, Json(json!({"detail": refused.message}))).into_response(),

@@ -1,6 +1,6 @@
 //! OpenAI's protocol: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/models`.
 
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use super::sse::{self, Writer};
 use crate::Gateway;
 use crate::endpoint::Kind;
 use crate::gateway::{AnswerBody, Served};
-use crate::http::{details_of, read, status_of};
+use crate::http::{Named, details_of, read, status_of};
 use crate::limits::retry_after_s;
 use crate::request::Request;
 
@@ -95,7 +95,7 @@ async fn models(State(gateway): State<Gateway>) -> Json<Value> {
     Json(json!({"object": "list", "data": models}))
 }
 
-async fn model(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+async fn model(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match find(&gateway, &name) {
         Ok(served) => Json(model_json(&gateway, served)).into_response(),
         Err(error) => failure(&error),

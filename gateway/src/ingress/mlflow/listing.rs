@@ -1,12 +1,13 @@
 //! What there is to call, as MLflow's deployments client lists it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::missing;
 use crate::gateway::Served;
+use crate::http::Named;
 use crate::routing::TRAFFIC_SPLIT;
 use crate::{EndpointInfo, Gateway, Limit, RouteInfo};
 
@@ -17,7 +18,7 @@ pub(super) async fn endpoints(State(gateway): State<Gateway>) -> Json<Value> {
 }
 
 /// `GET /api/2.0/endpoints/<name>`
-pub(super) async fn endpoint(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+pub(super) async fn endpoint(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match gateway.served(&name) {
         Some(Served::Endpoint(endpoint)) => Json(endpoint_json(&endpoint.info)).into_response(),
         _ => missing("endpoint", &name),
@@ -25,7 +26,7 @@ pub(super) async fn endpoint(State(gateway): State<Gateway>, Path(name): Path<St
 }
 
 /// `GET /api/3.0/gateway/route/<name>`
-pub(super) async fn route(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+pub(super) async fn route(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match gateway.served(&name) {
         Some(Served::Route(route)) => Json(route_json(&route.info)).into_response(),
         _ => missing("route", &name),
@@ -39,7 +40,7 @@ pub(super) async fn legacy_routes(State(gateway): State<Gateway>) -> Json<Value>
 }
 
 /// `GET /api/2.0/gateway/routes/<name>`
-pub(super) async fn legacy_route(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+pub(super) async fn legacy_route(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match gateway.served(&name) {
         Some(Served::Endpoint(endpoint)) => Json(legacy_json(&endpoint.info)).into_response(),
         _ => missing("route", &name),
