@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 from pathlib import Path
@@ -55,6 +56,25 @@ def test_a_missing_configuration(tmp_path):
 def test_a_faulty_configuration(tmp_path, text, named):
     (tmp_path / "tidegate.yaml").write_text(text)
     refused(2, serve("--config", "tidegate.yaml", cwd=tmp_path), *named)
+
+
+@pytest.mark.parametrize("destination", ["s3://bucket/x", "", "taken.txt"])
+def test_a_wrong_artifact_folder_leaves_no_database_behind(tmp_path, destination):
+    (tmp_path / "taken.txt").write_text("a file")
+    refused(2, serve("--no-gateway", "--artifacts-destination", destination, cwd=tmp_path), destination)
+    assert [it.name for it in tmp_path.iterdir()] == ["taken.txt"]
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        (2, ["server", "--port", "0", "--config", "/dev/zero"]),
+        (2, ["gateway", "--port", "0", "--config", "/dev/zero"]),
+        (3, ["eval", "run", "/dev/zero"]),
+    ],
+)
+def test_a_configuration_without_end(tmp_path, code, command):
+    refused(code, tidegate.run(*command, cwd=tmp_path, timeout_s=60), "/dev/zero", "bytes")
 
 
 def test_an_unknown_flag_and_a_bad_value(tmp_path):
@@ -118,7 +138,9 @@ def test_a_faulty_gateway_configuration(tmp_path, text, named):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\xff")
     before = sorted(path.name for path in tmp_path.iterdir())
     for command in (["server", "--gateway-config"], ["gateway", "--config"]):
-        said = tidegate.run(*command, "gateway.yaml", "--port", "0", cwd=tmp_path, timeout_s=60)
+        # Whoever debugs has this set; it must not turn our sentences into stack traces.
+        env = {"RUST_BACKTRACE": "1"}
+        said = tidegate.run(*command, "gateway.yaml", "--port", "0", cwd=tmp_path, timeout_s=60, env=env)
         refused(2, said, *named)
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "a refused start leaves nothing behind"
 
@@ -233,6 +255,26 @@ def test_a_huge_body_is_refused_before_it_is_read(mocked):
         connection.close()
 
 
+def test_a_post_to_a_wrong_address_is_no_page(server):
+    for path in ("/chat/completions", "/invocations", "/experiments/0"):
+        reply = server.post(path, json={"model": "smollm2"})
+        assert (reply.status_code, reply.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+
+
+def test_a_prompt_of_many_megabytes(server):
+    chat = {"model": "smollm2", "messages": [{"role": "user", "content": "x" * (20 << 20)}]}
+    reply = server.post("/v1/chat/completions", json=chat)
+    assert reply.status_code == 400 and "4096 tokens" in reply.json()["error"]["message"], reply.text
+
+
+def test_a_packed_body_and_a_name_that_is_no_text(server):
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    reply = server.post("/v1/chat/completions", data=gzip.compress(b"{}"), headers=headers)
+    assert reply.status_code == 415 and "gzip" in reply.json()["error"]["message"], reply.text
+    reply = server.post("/endpoints/%FF/invocations", json={"messages": []})
+    assert reply.status_code == 404 and "%FF" in reply.json()["detail"], reply.text
+
+
 # --- eval suites: exit code 3 ------------------------------------------------------------------------------------
 
 SUITE = "data: rows.csv\ntargets: col:pred\nmetrics: [default]\n"
@@ -270,6 +312,13 @@ def test_a_faulty_suite(tmp_path, mocked, text, named):
     )
     refused(3, said, *named)
     assert {it.experiment_id for it in client.search_experiments()} == before, "a refused suite records nothing"
+
+
+def test_a_suite_with_a_missing_column_leaves_no_database_behind(tmp_path):
+    (tmp_path / "rows.csv").write_text("truth,pred\n1,1.5\n")
+    (tmp_path / "suite.yaml").write_text(SUITE.replace("col:pred", "col:prad"))
+    refused(3, tidegate.run("eval", "run", "suite.yaml", cwd=tmp_path), "prad", "pred")
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["rows.csv", "suite.yaml"]
 
 
 def test_a_missing_suite(tmp_path):
