@@ -13,6 +13,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Prepared statements kept per connection: every fixed text of ours, and lists in each of their sizes.
 const STATEMENTS_KEPT: usize = 512;
 
+/// The writer's page cache (KiB). Metrics are stored by their keys, so that a batch touches a page for each; a cache
+/// that holds these pages need not read them again for every batch.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
+
+/// Pages in the write-ahead log (16 MB) before they are copied into the database. A page that many commits changed is
+/// copied once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
+const CHECKPOINT_PAGES: i64 = 4000;
+
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -46,14 +54,6 @@ pub(crate) fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> 
     add_regexp(&connection)?;
     Ok(connection)
 }
-
-/// The writer's page cache (KiB). Metrics are stored by their keys, so that a batch touches a page for each; a cache
-/// that holds these pages need not read them again for every batch.
-const WRITER_CACHE_KIB: i64 = 8 * 1024;
-
-/// Pages in the write-ahead log (16 MB) before they are copied into the database. A page that many commits changed is
-/// copied once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
-const CHECKPOINT_PAGES: i64 = 4000;
 
 /// Runs a statement and gives the number of rows that it changed.
 pub(crate) fn execute(connection: &Connection, sql: &str, args: &[Value]) -> Result<u64> {

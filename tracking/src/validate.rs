@@ -1,6 +1,6 @@
 //! MLflow's limits and naming rules, in one place, with the texts its clients show.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use crate::{Error, Result};
 
@@ -28,21 +28,25 @@ pub(crate) const ARTIFACT_LOCATION_CHARS_MAX: usize = 2048;
 pub(crate) const PAGE_MAX: i64 = 50_000;
 
 /// Checks the name of a metric, a param or a tag; `path` is what messages call it.
-pub(crate) fn check_name(path: &str, name: &str) -> Result<()> {
+pub(crate) fn check_name(path: impl Display, name: &str) -> Result<()> {
     let is_allowed = |c: char| c.is_alphanumeric() || "_/.- :".contains(c);
     if !name.chars().all(is_allowed) {
         return Err(invalid_value(
-            path,
+            &path.to_string(),
             name,
             "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and \
              slashes (/).",
         ));
     }
+    // Most names are no paths at all, and then nothing can be wrong with them as paths.
+    if !name.is_empty() && !name.starts_with('.') && !name.contains('/') {
+        return Ok(());
+    }
     let normal = normal_path(name);
     if normal != name || normal == "." || normal.starts_with("..") || normal.starts_with('/') {
         let normal = python_text(&normal);
         return Err(invalid_value(
-            path,
+            &path.to_string(),
             name,
             &format!(
                 "Names may be treated as files in certain cases, and must not resolve to other names when treated as \

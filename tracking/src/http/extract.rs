@@ -242,6 +242,10 @@ impl Fields {
 }
 
 fn take(values: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, Error> {
+    // Nothing is left to look for in most objects when their rare parameters are asked for.
+    if values.is_empty() {
+        return Ok(None);
+    }
     let value = values.swap_remove(name);
     let value = if name.contains('_') {
         let alias = camel_case(name);

@@ -5,10 +5,10 @@ mod order;
 mod sql;
 mod subject;
 
-use condition::Condition;
+use condition::{Condition, Keyed};
 use sql::Joined;
 
-use super::{Query, parser::parse};
+use super::{Query, compile::TextTest, parser::parse};
 use crate::{
     Error, Result,
     experiment::{ExperimentId, ViewType},
@@ -50,6 +50,9 @@ pub(crate) fn runs_query(
         vec![format!("runs.experiment_id IN ({marks})"), format!("runs.lifecycle_stage IN ({})", stages.join(", "))];
     for (place, condition) in conditions.into_iter().enumerate() {
         match condition {
+            Condition::Keyed(Keyed::Text { table, key, test: test @ TextTest::Equal(_) }) if place == 0 => {
+                tests.push(sql::lookup(table, key, test, &mut args));
+            }
             Condition::Keyed(condition) => condition.join(&format!("filter_{place}"), &mut joined),
             Condition::Own(condition) => tests.push(condition.sql(&mut args)),
         }
@@ -86,6 +89,22 @@ mod tests {
         );
         let expect: Vec<Value> =
             vec!["b".into(), "x%".into(), "a".into(), 1.0.into(), "m".into(), 1_i64.into(), "DONE".into()];
+        assert_eq!(found.args, expect);
+    }
+
+    #[test]
+    fn the_narrowest_condition_is_looked_up_first() {
+        let found = query("metrics.a > 1 AND params.b = 'x' AND tags.c = 'y'", &["start_time"]).unwrap();
+        assert_eq!(
+            found.sql,
+            "JOIN tags AS filter_1 ON filter_1.run_uuid = runs.run_uuid AND filter_1.\"key\" = ? AND filter_1.value = ? \
+             JOIN latest_metrics AS filter_2 ON filter_2.run_uuid = runs.run_uuid AND filter_2.\"key\" = ? AND \
+             (filter_2.value > ? AND NOT filter_2.is_nan) WHERE runs.experiment_id IN (?) AND runs.lifecycle_stage IN \
+             ('active') AND runs.run_uuid IN (SELECT run_uuid FROM params WHERE \"key\" = ? AND value = ?) ORDER BY \
+             CASE WHEN runs.start_time IS NULL THEN 1 ELSE 0 END, runs.start_time ASC, runs.run_uuid"
+        );
+        let expect: Vec<Value> =
+            vec!["c".into(), "y".into(), "a".into(), 1.0.into(), 1_i64.into(), "b".into(), "x".into()];
         assert_eq!(found.args, expect);
     }
 

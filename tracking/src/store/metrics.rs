@@ -1,13 +1,18 @@
 //! Metrics of runs: every value kept, the latest of each at hand.
 
-use std::collections::{HashMap, hash_map::Entry};
+mod sample;
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt::Display,
+};
 
 use db::{Tx, Value};
 
 use super::{Store, in_list, runs};
 use crate::{
     Error, Result,
-    metric::{Metric, MetricSample, RunMetric},
+    metric::{Metric, RunMetric},
     page::{self, Page},
     validate::{KEY_CHARS_MAX, check_length, check_name},
 };
@@ -17,6 +22,10 @@ const HISTORY_VALUES_MAX: usize = 250_000;
 
 /// Values at most in an answer that has no pages.
 const BULK_VALUES_MAX: usize = 25_000;
+
+/// True for every row. Without statistics the database would go through the values of all runs under a key, in the
+/// order of the primary key; a bound on the step makes it take the index that begins with the run.
+const EVERY_STEP: &str = "step >= -9223372036854775808";
 
 type Columns = (String, f64, i64, i64, bool);
 
@@ -47,14 +56,11 @@ impl Store {
         let size = max_results.unwrap_or(HISTORY_VALUES_MAX).min(HISTORY_VALUES_MAX);
         let mut args: Vec<Value> = vec![run_id.into(), metric_key.into()];
         args.extend(crate::search::limit(size, offset));
-        let rows: Vec<Columns> = self
-            .db
-            .fetch_all(
-                "SELECT \"key\", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND \"key\" = ? \
-                 ORDER BY timestamp, step, value LIMIT ? OFFSET ?",
-                args,
-            )
-            .await?;
+        let sql = format!(
+            "SELECT \"key\", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND \"key\" = ? AND {EVERY_STEP} \
+             ORDER BY timestamp, step, value LIMIT ? OFFSET ?"
+        );
+        let rows: Vec<Columns> = self.db.fetch_all(sql, args).await?;
         Ok(Page::cut(rows.into_iter().map(from_columns).collect(), offset, size))
     }
 
@@ -75,44 +81,6 @@ impl Store {
         self.run_metrics(sql, args).await
     }
 
-    /// Evenly spaced values of one metric in several runs: of each run the first, the last and some between.
-    pub async fn sample_metric(&self, sample: &MetricSample) -> Result<Vec<RunMetric>> {
-        let (marks, mut args) = in_list(&sample.run_ids);
-        args.insert(0, sample.metric_key.as_str().into());
-        let mut condition = format!("\"key\" = ? AND run_uuid IN ({marks})");
-        if let Some((first, last)) = sample.steps {
-            condition.push_str(" AND step >= ? AND step <= ?");
-            args.extend([first.into(), last.into()]);
-        }
-        let size = i64::try_from(sample.max_results.max(1)).unwrap_or(1);
-        // Of each bucket its first row; the last row of all stands for the last bucket.
-        let sql = format!(
-            "WITH ordered AS (\
-                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, \
-                     ROW_NUMBER() OVER (PARTITION BY run_uuid ORDER BY step, timestamp, value, is_nan) AS place, \
-                     COUNT(*) OVER (PARTITION BY run_uuid) AS places \
-                 FROM metrics WHERE {condition}), \
-             bucketed AS (\
-                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, place, places, \
-                     NTILE({size}) OVER (PARTITION BY run_uuid ORDER BY place) AS bucket \
-                 FROM ordered), \
-             ranked AS (\
-                 SELECT run_uuid, \"key\", value, timestamp, step, is_nan, place, places, bucket, \
-                     ROW_NUMBER() OVER (PARTITION BY run_uuid, bucket ORDER BY place) AS place_in_bucket \
-                 FROM bucketed) \
-             SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM ranked \
-             WHERE place = places OR (place_in_bucket = 1 AND bucket < {size}) \
-             ORDER BY run_uuid, place"
-        );
-        let rows = self.run_metrics(sql, args).await?;
-        // The answer follows the order in which the request names the runs.
-        let mut by_run: HashMap<String, Vec<RunMetric>> = HashMap::new();
-        for row in rows {
-            by_run.entry(row.run_id.clone()).or_default().push(row);
-        }
-        Ok(sample.run_ids.iter().filter_map(|run| by_run.remove(run)).flatten().collect())
-    }
-
     async fn run_metrics(&self, sql: String, args: Vec<Value>) -> Result<Vec<RunMetric>> {
         let rows: Vec<(String, String, f64, i64, i64, bool)> = self.db.fetch_all(sql, args).await?;
         let metrics = rows.into_iter().map(|(run_id, key, value, timestamp, step, is_nan)| RunMetric {
@@ -124,8 +92,8 @@ impl Store {
 }
 
 /// Checks a metric; `path` is `metrics[i].` in a batch.
-pub(super) fn check(metric: &Metric, path: &str) -> Result<()> {
-    check_name(&format!("{path}name"), &metric.key)?;
+pub(super) fn check(metric: &Metric, path: impl Display + Copy) -> Result<()> {
+    check_name(format_args!("{path}name"), &metric.key)?;
     if metric.timestamp < 0 {
         return Err(Error::invalid(format!(
             "Invalid value {} for parameter '{path}timestamp' supplied: metric '{}' (value={:?}). Timestamp must be a \

@@ -2,6 +2,8 @@
 
 mod load;
 
+pub(super) use load::load;
+
 use std::collections::HashSet;
 
 use db::Tx;
@@ -37,7 +39,15 @@ pub(super) struct Row {
 }
 
 db::record!(Row {
-    run_uuid, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage,
+    run_uuid,
+    experiment_id,
+    name,
+    user_id,
+    status,
+    start_time,
+    end_time,
+    artifact_uri,
+    lifecycle_stage,
 });
 
 impl Store {
@@ -93,14 +103,19 @@ impl Store {
 
     /// The run with this id with all that belongs to it, also when it is in the bin.
     pub async fn run(&self, run_id: &str) -> Result<Run> {
-        let info = self.run_info(run_id).await?;
-        self.load_runs(vec![info]).await?.pop().ok_or_else(|| no_run(run_id))
+        let run_id = run_id.to_owned();
+        self.db
+            .read(move |reader| {
+                let row: Option<Row> = reader.fetch_optional(&info_sql(), &[run_id.as_str().into()])?;
+                let info = row.map(RunInfo::from).ok_or_else(|| no_run(&run_id))?;
+                load(reader, vec![info])?.pop().ok_or_else(|| no_run(&run_id))
+            })
+            .await
     }
 
     /// What is known of the run with this id, without what it logged.
     pub async fn run_info(&self, run_id: &str) -> Result<RunInfo> {
-        let sql = format!("SELECT {COLUMNS} FROM runs WHERE run_uuid = ?");
-        let row: Option<Row> = self.db.fetch_optional(sql, vec![run_id.into()]).await?;
+        let row: Option<Row> = self.db.fetch_optional(info_sql(), vec![run_id.into()]).await?;
         row.map(RunInfo::from).ok_or_else(|| no_run(run_id))
     }
 
@@ -120,8 +135,7 @@ impl Store {
                     if let Some(name) = update.run_name.filter(|name| !name.is_empty()) {
                         tags::set_tags(tx, &run_id, vec![Tag::new(RUN_NAME_TAG, name)]).await?;
                     }
-                    let sql = format!("SELECT {COLUMNS} FROM runs WHERE run_uuid = ?");
-                    let row: Option<Row> = tx.fetch_optional(sql, vec![run_id.as_str().into()]).await?;
+                    let row: Option<Row> = tx.fetch_optional(info_sql(), vec![run_id.as_str().into()]).await?;
                     row.map(RunInfo::from).ok_or_else(|| no_run(&run_id))
                 })
             })
@@ -256,7 +270,7 @@ impl From<Row> for RunInfo {
 fn checked(run_id: &str, batch: Batch) -> Result<Batch> {
     check_run_id(run_id)?;
     for (place, metric) in batch.metrics.iter().enumerate() {
-        metrics::check(metric, &format!("metrics[{place}]."))?;
+        metrics::check(metric, format_args!("metrics[{place}]."))?;
     }
     let params: Vec<_> = (batch.params.into_iter().enumerate())
         .map(|(place, param)| params::checked(param, &format!("params[{place}].")))
@@ -300,6 +314,10 @@ async fn move_run(tx: &mut Tx, run_id: &str, to: LifecycleStage, deleted_time: O
         )
         .await?;
     if moved == 0 { Err(no_run(run_id)) } else { Ok(()) }
+}
+
+fn info_sql() -> String {
+    format!("SELECT {COLUMNS} FROM runs WHERE run_uuid = ?")
 }
 
 fn no_run(run_id: &str) -> Error {

@@ -17,9 +17,13 @@ impl Store {
         let offset = page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {} FROM runs {} LIMIT ? OFFSET ?", runs::COLUMNS, query.sql);
         query.args.extend(search::limit(size, offset));
-        let rows: Vec<runs::Row> = self.db.fetch_all(sql, query.args).await?;
-        let page = Page::cut(rows, offset, size);
-        let infos = page.items.into_iter().map(RunInfo::from).collect();
-        Ok(Page { items: self.load_runs(infos).await?, next_page_token: page.next_page_token })
+        self.db
+            .read(move |reader| {
+                let rows: Vec<runs::Row> = reader.fetch_all(&sql, &query.args)?;
+                let page = Page::cut(rows, offset, size);
+                let infos = page.items.into_iter().map(RunInfo::from).collect();
+                Ok(Page { items: runs::load(reader, infos)?, next_page_token: page.next_page_token })
+            })
+            .await
     }
 }

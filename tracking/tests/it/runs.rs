@@ -302,6 +302,19 @@ async fn histories_of_several_runs() {
     let message = server.get(&format!("{one}&start_step=2")).await.refused();
     assert_eq!(message, "If either start step or end step are specified, both must be specified.");
 
+    // Values of one step follow their times.
+    let ties: Vec<_> = [(3, 7), (1, 9), (2, 7), (2, 8)]
+        .into_iter()
+        .map(|(timestamp, step)| json!({ "key": "tied", "value": timestamp, "timestamp": timestamp, "step": step }))
+        .collect();
+    server.post("runs/log-batch", json!({ "run_id": ids[0], "metrics": ties })).await.ok();
+    let tied = format!("metrics/get-history-bulk-interval?run_ids={}&metric_key=tied", ids[0]);
+    let times = |answer: &Value| -> Vec<i64> {
+        answer["metrics"].as_array().unwrap().iter().map(|it| it["timestamp"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(times(&server.get(&tied).await.ok()), [2, 3, 2, 1]);
+    assert_eq!(times(&server.get(&format!("{tied}&max_results=3")).await.ok()), [2, 2, 1]);
+
     let bulk = format!("/ajax-api/2.0/mlflow/metrics/get-history-bulk?run_id={}&run_id={}", ids[0], ids[1]);
     let found = server.get_at(&format!("{bulk}&metric_key=m&max_results=11")).await.ok();
     assert_eq!(steps(&found), [on(0, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), on(1, &[0])].concat());

@@ -21,6 +21,14 @@ impl Joined {
     }
 }
 
+/// Tests for the runs whose value under a key meets a test that few meet, without a join: a database without statistics
+/// looks these few up once and starts from them, where it would start joins from a metric that every run has.
+pub(super) fn lookup(table: &str, key: String, test: TextTest, args: &mut Vec<Value>) -> String {
+    args.push(key.into());
+    let test = test.sql("value", args);
+    format!("runs.run_uuid IN (SELECT run_uuid FROM {table} WHERE \"key\" = ? AND {test})")
+}
+
 impl Condition {
     /// How many runs probably meet the condition, from few to many. A database without statistics starts from the
     /// first of several joins, which should be the narrowest.

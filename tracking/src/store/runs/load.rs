@@ -1,9 +1,11 @@
-//! Loads what belongs to many runs with a fixed number of statements, side by side.
+//! Loads what belongs to many runs with a fixed number of statements, which see the same moment.
 
 use std::collections::HashMap;
 
+use db::Reader;
+
 use crate::{
-    Result, Store,
+    Result,
     dataset::{Dataset, DatasetInput},
     experiment::Tag,
     metric::Metric,
@@ -31,102 +33,87 @@ struct DatasetRow {
 }
 
 db::record!(DatasetRow {
-    run_uuid, input_uuid, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile,
+    run_uuid,
+    input_uuid,
+    name,
+    digest,
+    dataset_source_type,
+    dataset_source,
+    dataset_schema,
+    dataset_profile,
 });
 
-impl Store {
-    /// Adds to each run what it logged, read and made.
-    pub(in crate::store) async fn load_runs(&self, infos: Vec<RunInfo>) -> Result<Vec<Run>> {
-        let mut runs: Vec<Run> = infos.into_iter().map(bare).collect();
-        for chunk in runs.chunks_mut(IDS_PER_STATEMENT) {
-            self.load_chunk(chunk).await?;
-        }
-        Ok(runs)
+/// Adds to each run what it logged, read and made.
+pub(in crate::store) fn load(reader: &Reader<'_>, infos: Vec<RunInfo>) -> Result<Vec<Run>> {
+    let mut runs: Vec<Run> = infos.into_iter().map(bare).collect();
+    for chunk in runs.chunks_mut(IDS_PER_STATEMENT) {
+        load_chunk(reader, chunk)?;
     }
+    Ok(runs)
+}
 
-    async fn load_chunk(&self, runs: &mut [Run]) -> Result<()> {
-        let ids: Vec<&str> = runs.iter().map(|run| run.info.run_id.as_str()).collect();
-        let (marks, args) = in_list(ids.iter().copied());
-        let metrics = self.db.fetch_all::<MetricRow>(
-            format!(
-                "SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM latest_metrics \
-                 WHERE run_uuid IN ({marks})"
-            ),
-            args.clone(),
-        );
-        let params = self.db.fetch_all::<TextRow>(
-            format!("SELECT run_uuid, \"key\", value FROM params WHERE run_uuid IN ({marks})"),
-            args.clone(),
-        );
-        let tags = self.db.fetch_all::<TextRow>(
-            format!("SELECT run_uuid, \"key\", value FROM tags WHERE run_uuid IN ({marks})"),
-            args.clone(),
-        );
-        let datasets = self.db.fetch_all::<DatasetRow>(
-            format!(
-                "SELECT inputs.destination_id AS run_uuid, inputs.input_uuid, datasets.name, datasets.digest, \
-                 datasets.dataset_source_type, datasets.dataset_source, datasets.dataset_schema, \
-                 datasets.dataset_profile FROM inputs JOIN datasets ON datasets.dataset_uuid = inputs.source_id \
-                 WHERE inputs.source_type = 'DATASET' AND inputs.destination_type = 'RUN' \
-                 AND inputs.destination_id IN ({marks})"
-            ),
-            args.clone(),
-        );
-        let dataset_tags = self.db.fetch_all::<TextRow>(
-            format!(
+fn load_chunk(reader: &Reader<'_>, runs: &mut [Run]) -> Result<()> {
+    let places: HashMap<String, usize> =
+        runs.iter().enumerate().map(|(place, run)| (run.info.run_id.clone(), place)).collect();
+    let (marks, args) = in_list(runs.iter().map(|run| run.info.run_id.as_str()));
+    let sql = |columns: &str, table: &str| format!("SELECT {columns} FROM {table} WHERE run_uuid IN ({marks})");
+    reader.for_each(
+        &sql("run_uuid, \"key\", value, timestamp, step, is_nan", "latest_metrics"),
+        &args,
+        |(run, key, value, timestamp, step, is_nan): MetricRow| {
+            if let Some(place) = places.get(&run) {
+                let metric = Metric::from_columns(key, value, timestamp.unwrap_or_default(), step, is_nan);
+                runs[*place].data.metrics.push(metric);
+            }
+        },
+    )?;
+    reader.for_each(&sql("run_uuid, \"key\", value", "params"), &args, |(run, key, value): TextRow| {
+        if let Some(place) = places.get(&run) {
+            runs[*place].data.params.push(Param { key, value: value.unwrap_or_default() });
+        }
+    })?;
+    reader.for_each(&sql("run_uuid, \"key\", value", "tags"), &args, |(run, key, value): TextRow| {
+        if let Some(place) = places.get(&run) {
+            runs[*place].data.tags.push(Tag { key, value: value.unwrap_or_default() });
+        }
+    })?;
+    let datasets: Vec<DatasetRow> = reader.fetch_all(
+        &format!(
+            "SELECT inputs.destination_id AS run_uuid, inputs.input_uuid, datasets.name, datasets.digest, \
+             datasets.dataset_source_type, datasets.dataset_source, datasets.dataset_schema, \
+             datasets.dataset_profile FROM inputs JOIN datasets ON datasets.dataset_uuid = inputs.source_id \
+             WHERE inputs.source_type = 'DATASET' AND inputs.destination_type = 'RUN' \
+             AND inputs.destination_id IN ({marks})"
+        ),
+        &args,
+    )?;
+    // Most runs read no dataset, and then there is nothing to look for.
+    if !datasets.is_empty() {
+        let dataset_tags = reader.fetch_all(
+            &format!(
                 "SELECT inputs.input_uuid, input_tags.name, input_tags.value FROM inputs \
                  JOIN input_tags ON input_tags.input_uuid = inputs.input_uuid \
                  WHERE inputs.source_type = 'DATASET' AND inputs.destination_type = 'RUN' \
                  AND inputs.destination_id IN ({marks})"
             ),
-            args.clone(),
-        );
-        let models = self.db.fetch_all::<ModelRow>(
-            format!(
-                "SELECT source_id, source_type, destination_id, step FROM inputs \
-                 WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id IN ({marks}) \
-                 AND destination_type IN ('MODEL_INPUT', 'MODEL_OUTPUT')"
-            ),
-            args,
-        );
-        let (metrics, params, tags, datasets, dataset_tags, models) =
-            futures::try_join!(metrics, params, tags, datasets, dataset_tags, models)?;
-        let places: HashMap<String, usize> =
-            ids.iter().enumerate().map(|(place, id)| ((*id).to_owned(), place)).collect();
-        add_data(runs, &places, metrics, params, tags);
+            &args,
+        )?;
         add_datasets(runs, &places, datasets, dataset_tags);
-        add_models(runs, &places, models);
-        Ok(())
     }
+    let models = reader.fetch_all(
+        &format!(
+            "SELECT source_id, source_type, destination_id, step FROM inputs \
+             WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id IN ({marks}) \
+             AND destination_type IN ('MODEL_INPUT', 'MODEL_OUTPUT')"
+        ),
+        &args,
+    )?;
+    add_models(runs, &places, models);
+    Ok(())
 }
 
 fn bare(info: RunInfo) -> Run {
     Run { info, data: RunData::default(), inputs: RunInputs::default(), outputs: Some(RunOutputs::default()) }
-}
-
-fn add_data(
-    runs: &mut [Run],
-    places: &HashMap<String, usize>,
-    metrics: Vec<MetricRow>,
-    params: Vec<TextRow>,
-    tags: Vec<TextRow>,
-) {
-    for (run, key, value, timestamp, step, is_nan) in metrics {
-        if let Some(place) = places.get(&run) {
-            let metric = Metric::from_columns(key, value, timestamp.unwrap_or_default(), step, is_nan);
-            runs[*place].data.metrics.push(metric);
-        }
-    }
-    for (run, key, value) in params {
-        if let Some(place) = places.get(&run) {
-            runs[*place].data.params.push(Param { key, value: value.unwrap_or_default() });
-        }
-    }
-    for (run, key, value) in tags {
-        if let Some(place) = places.get(&run) {
-            runs[*place].data.tags.push(Tag { key, value: value.unwrap_or_default() });
-        }
-    }
 }
 
 fn add_datasets(
