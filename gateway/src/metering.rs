@@ -123,7 +123,7 @@ impl Meter {
             kind: request.kind,
             provider: subject.provider,
             model: subject.model,
-            request: recorded(&request.body),
+            request: if is_recording { recorded(&request.body) } else { Bytes::new() },
             response: None,
             outcome: Outcome::Cancelled,
             usage: None,
@@ -157,7 +157,7 @@ impl Meter {
     /// The whole answer has come.
     pub(crate) fn whole(mut self, body: &Bytes, facts: &WholeFacts<'_>) {
         if let Some(mut call) = self.call.take() {
-            call.response = Some(recorded(body));
+            call.response = self.recorder.sender.is_some().then(|| recorded(body));
             call.usage = facts.usage();
             self.finish(call, Outcome::Ok);
         }
@@ -194,10 +194,11 @@ impl Drop for Meter {
     }
 }
 
-/// A body as a record keeps it.
+/// A body as a record keeps it: a copy, since a part of a connection's buffer would hold on to all of it for as long as
+/// the record waits for the database.
 fn recorded(body: &Bytes) -> Bytes {
     if body.len() <= RECORDED_BYTES_MAX {
-        return body.clone();
+        return Bytes::copy_from_slice(body);
     }
     let head = String::from_utf8_lossy(&body[..RECORDED_HEAD_BYTES]);
     json!({"truncated": true, "bytes": body.len(), "head": head}).to_string().into()

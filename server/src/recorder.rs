@@ -21,6 +21,10 @@ const WAITING_MAX: usize = 1024;
 /// Calls that go to the database at once.
 const BATCH_MAX: usize = 256;
 
+/// How long the calls after a written batch gather into the next one, so that a busy caller does not cost a commit for
+/// each call; the first call after a pause is written at once.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Tries before a batch is given up, and the pause between them.
 const TRIES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -69,17 +73,26 @@ impl Writer {
                 received = calls.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
                 () = finishing.cancelled() => break,
             }
-            self.record(std::mem::take(&mut batch)).await;
+            let is_behind = batch.len() == BATCH_MAX;
+            self.record(&batch).await;
+            batch.clear();
+            if !is_behind {
+                tokio::select! {
+                    () = tokio::time::sleep(GATHER) => {}
+                    () = finishing.cancelled() => break,
+                }
+            }
         }
         calls.close();
         while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            self.record(std::mem::take(&mut batch)).await;
+            self.record(&batch).await;
+            batch.clear();
         }
     }
 
-    async fn record(&mut self, calls: Vec<Call>) {
+    async fn record(&mut self, calls: &[Call]) {
         for tried in 1..=TRIES_MAX {
-            match self.try_record(&calls).await {
+            match self.try_record(calls).await {
                 Ok(()) => return,
                 Err(error) if tried < TRIES_MAX => {
                     tracing::warn!(%error, calls = calls.len(), "recording calls failed; trying again");

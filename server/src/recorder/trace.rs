@@ -13,10 +13,9 @@ use tracking::{
 pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     let start_ns = ns(call.started_unix_ns);
     let end_ns = start_ns.saturating_add(ns_of(call.duration));
-    let (inputs, outputs) = (json(&call.request), call.response.as_deref().map(json));
-
+    // What was asked and answered stands at the root alone, as in MLflow's own gateway: it is most of a trace's bytes.
     let mut root = Span::root(TraceId::random(), format!("gateway/{}", call.endpoint), start_ns, end_ns)
-        .inputs(inputs.clone())
+        .inputs(json(&call.request))
         .attribute("endpoint_name", call.endpoint.as_str())
         .attribute("request_id", call.id.as_str());
     if let Some(route) = &call.route {
@@ -24,7 +23,6 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     }
     let mut model = Span::child_of(&root, format!("provider/{}/{}", call.provider, call.model), start_ns, end_ns)
         .kind(span_kind(call.kind))
-        .inputs(inputs)
         .model(&call.model, &call.provider)
         .attribute("streaming", call.streamed);
     if let Some(first_token) = call.first_token {
@@ -33,9 +31,8 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     if let Some(usage) = call.usage.as_ref().map(token_usage) {
         model = model.token_usage(&usage);
     }
-    if let Some(outputs) = outputs {
-        root = root.outputs(outputs.clone());
-        model = model.outputs(outputs);
+    if let Some(response) = &call.response {
+        root = root.outputs(json(response));
     }
     if let Some(words) = failure(&call.outcome) {
         root = root.failed(words.clone());
