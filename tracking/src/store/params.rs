@@ -42,7 +42,7 @@ impl Store {
 
 /// Checks a param's key and cuts its value; `path` is `params[i].` in a batch.
 pub(super) fn checked(param: Param, path: &str) -> Result<Param> {
-    check_name(&format!("{path}key"), &param.key)?;
+    check_name(format_args!("{path}key"), &param.key)?;
     check_length("Param key", KEY_CHARS_MAX, &param.key)?;
     Ok(Param { value: truncate(param.value, PARAM_VALUE_CHARS_MAX), ..param })
 }

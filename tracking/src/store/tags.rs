@@ -50,7 +50,7 @@ impl Store {
 
 /// Checks a tag's key and cuts its value; `path` is `tags[i].` in a batch.
 pub(super) fn checked(tag: Tag, path: &str) -> Result<Tag> {
-    check_name(&format!("{path}key"), &tag.key)?;
+    check_name(format_args!("{path}key"), &tag.key)?;
     check_length(&format!("{path}key"), KEY_CHARS_MAX, &tag.key)?;
     Ok(Tag { value: truncate(tag.value, TAG_VALUE_CHARS_MAX), ..tag })
 }
