@@ -91,7 +91,7 @@ async fn a_killed_server_keeps_every_acknowledged_write_and_no_half_of_one() {
     }
     for (batch, rows) in &metrics {
         let found = (*rows, latest.get(batch), tags.get(batch));
-        assert_eq!(found, (METRICS_PER_BATCH as i64, Some(&1), Some(&1)), "half of the batch {batch} is there");
+        assert_eq!(found, (METRICS_PER_BATCH, Some(&1), Some(&1)), "half of the batch {batch} is there");
     }
     let ours = tags.keys().filter(|it| !it.starts_with("mlflow.")).count();
     assert_eq!(ours, metrics.len(), "a tag without its metrics");
