@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures this machine: builds in release mode, then prints the tables of benches/RESULTS.md.
-# Arguments choose scenarios: startup gateway log-batch search model. Without any, all of them run.
+# Arguments choose scenarios: startup gateway calls log-batch search model. Without any, all of them run.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

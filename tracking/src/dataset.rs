@@ -55,9 +55,7 @@ pub struct DatasetSummary {
     pub context: Option<String>,
 }
 
-db::record!(DatasetSummary {
-    experiment_id, name, digest, context,
-});
+db::record!(DatasetSummary { experiment_id, name, digest, context });
 
 impl DatasetInput {
     /// Checks MLflow's limits.

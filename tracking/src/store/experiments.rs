@@ -31,7 +31,13 @@ struct Row {
 }
 
 db::record!(Row {
-    experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+    experiment_id,
+    name,
+    artifact_location,
+    lifecycle_stage,
+    creation_time,
+    last_update_time,
+    workspace,
 });
 
 impl Store {

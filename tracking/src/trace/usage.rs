@@ -24,7 +24,11 @@ pub struct TokenUsage {
 }
 
 db::record!(TokenUsage {
-    input_tokens, output_tokens, total_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+    input_tokens,
+    output_tokens,
+    total_tokens,
+    cache_read_input_tokens,
+    cache_creation_input_tokens,
     cache_creation_input_tokens_above_1hr,
 });
 
@@ -39,9 +43,7 @@ pub struct Cost {
     pub total_cost: Option<f64>,
 }
 
-db::record!(Cost {
-    input_cost, output_cost, total_cost,
-});
+db::record!(Cost { input_cost, output_cost, total_cost });
 
 impl TokenUsage {
     /// The usage of a call by its two counts.

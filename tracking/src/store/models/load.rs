@@ -31,8 +31,16 @@ pub(super) struct Row {
 }
 
 db::record!(Row {
-    model_id, experiment_id, name, artifact_location, creation_timestamp_ms, last_updated_timestamp_ms,
-    status, model_type, source_run_id, status_message,
+    model_id,
+    experiment_id,
+    name,
+    artifact_location,
+    creation_timestamp_ms,
+    last_updated_timestamp_ms,
+    status,
+    model_type,
+    source_run_id,
+    status_message,
 });
 
 struct MetricRow {
@@ -47,7 +55,13 @@ struct MetricRow {
 }
 
 db::record!(MetricRow {
-    model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, run_id, dataset_name,
+    model_id,
+    metric_name,
+    metric_timestamp_ms,
+    metric_step,
+    metric_value,
+    run_id,
+    dataset_name,
     dataset_digest,
 });
 

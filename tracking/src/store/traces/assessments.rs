@@ -37,8 +37,22 @@ struct Row {
 }
 
 db::record!(Row {
-    assessment_id, trace_id, name, assessment_type, value, error, created_timestamp, last_updated_timestamp,
-    source_type, source_id, run_id, span_id, rationale, overrides, valid, assessment_metadata,
+    assessment_id,
+    trace_id,
+    name,
+    assessment_type,
+    value,
+    error,
+    created_timestamp,
+    last_updated_timestamp,
+    source_type,
+    source_id,
+    run_id,
+    span_id,
+    rationale,
+    overrides,
+    valid,
+    assessment_metadata,
 });
 
 impl Store {
