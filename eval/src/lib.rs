@@ -10,15 +10,13 @@
 //!
 //! let overrides = eval::Overrides { limit: Some(10), ..eval::Overrides::default() };
 //! let suite = eval::Suite::load("configs/eval/qa.yaml".as_ref(), &overrides)?;
-//! let destination = match suite.tracking_uri() {
-//!     Some(url) => eval::Destination::server(url)?,
-//!     None => eval::Destination::Nowhere,
-//! };
 //! let outcome = eval::run(
 //!     &suite,
 //!     eval::Setup {
 //!         resolver: Arc::new(|name: &str| Err(format!("no endpoint `{name}`"))),
-//!         destination,
+//!         destination: async {
+//!             suite.tracking_uri().map_or(Ok(eval::Destination::Nowhere), eval::Destination::server)
+//!         },
 //!         progress: eval::Progress::bar(),
 //!         stop: std::future::pending(),
 //!         cache_folder: None,

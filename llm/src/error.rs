@@ -15,6 +15,9 @@ pub enum Error {
         /// The field at fault, where one is.
         param: Option<String>,
     },
+    /// The prompt does not fit into the model's context: shorten it, or ask a model with a larger one.
+    #[error("{0}")]
+    TooLong(String),
     /// No such model or endpoint.
     #[error("{0}")]
     NotFound(String),

@@ -206,11 +206,10 @@ impl Worker {
     }
 
     fn too_long(&self, size: &str) -> Error {
-        let message = format!(
+        Error::TooLong(format!(
             "the prompt has {size}, but the model's context holds {} tokens for prompt and answer together; shorten it",
             self.context_length
-        );
-        Error::Invalid { message, param: None }
+        ))
     }
 
     /// One step of one answer; says whether more are to come.

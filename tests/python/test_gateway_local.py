@@ -114,6 +114,7 @@ def test_a_prompt_longer_than_the_context_is_refused(openai_client):
         openai_client.chat.completions.create(
             model="smollm2", messages=[{"role": "user", "content": "tide " * 20_000}], max_tokens=4
         )
+    assert refused.value.code == "context_length_exceeded"
     assert "context" in refused.value.body["message"]
 
 

@@ -123,9 +123,9 @@ async fn the_context_bounds_prompt_and_answer() {
         error.to_string(),
         "the prompt has 24 tokens, but the model's context holds 24 tokens for prompt and answer together; shorten it"
     );
-    assert!(matches!(error, Error::Invalid { .. }));
+    assert!(matches!(error, Error::TooLong(_)));
     let streamed = model.complete_stream(completion(&json!({"prompt": "0".repeat(25)}))).await;
-    assert!(matches!(streamed.map(|_| ()), Err(Error::Invalid { .. })), "refused before the first chunk");
+    assert!(matches!(streamed.map(|_| ()), Err(Error::TooLong(_))), "refused before the first chunk");
 }
 
 #[tokio::test]
