@@ -1,23 +1,18 @@
-//! The database: opened once, read from many places, written through one.
-
-use std::path::{Path, PathBuf};
+//! The database: opened once, read and written from many places.
 
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    Error, Reader, Record, Result, Tx, Value,
-    connection::{self, Access},
-    readers::Readers,
-    schema, uri,
-    writer::{self, Done, Job},
-};
+use crate::{Dialect, Error, Reader, Record, Result, Tx, Value, sqlite::Sqlite};
 
 /// An open database with MLflow's schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    readers: Readers,
-    writer: mpsc::Sender<Job>,
+    driver: Driver,
+}
+
+#[derive(Clone, Debug)]
+enum Driver {
+    Sqlite(Sqlite),
 }
 
 impl Db {
@@ -25,12 +20,14 @@ impl Db {
     ///
     /// A database of another schema revision is refused with what to do.
     pub async fn open(uri: &str) -> Result<Self> {
-        let file = uri::sqlite_file(uri)?;
-        create_folder(&file)?;
-        let uri = uri.to_owned();
-        let opened = tokio::task::spawn_blocking(move || open_both(file, &uri)).await;
-        let (writer, readers) = opened.map_err(|_| Error::Abandoned)??;
-        Ok(Self { readers, writer: writer::start(writer)? })
+        Ok(Self { driver: Driver::Sqlite(Sqlite::open(uri).await?) })
+    }
+
+    /// Which kind of database it is.
+    pub fn dialect(&self) -> Dialect {
+        match self.driver {
+            Driver::Sqlite(_) => Dialect::Sqlite,
+        }
     }
 
     /// All rows of a query.
@@ -47,8 +44,7 @@ impl Db {
 
     /// The first row of a query that always has one, such as a count.
     pub async fn fetch_one<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<T> {
-        let sql = sql.into();
-        self.read(move |reader| reader.fetch_one(&sql, &args)).await
+        self.fetch_optional(sql, args).await?.ok_or_else(no_row)
     }
 
     /// Runs several queries that all see the database at the same moment, with one wait for all of them.
@@ -58,51 +54,30 @@ impl Db {
         E: From<Error> + Send + 'static,
         F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.readers.run(work).await
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.read(work).await,
+        }
     }
 
     /// Runs `work` in a transaction: all of it is kept and on disk when this returns `Ok`, or nothing of it.
     ///
-    /// An `Err` from `work` takes its statements back. Work of concurrent callers shares a commit, so it should only
-    /// talk to the database: no network, no long computing.
+    /// An `Err` from `work` takes its statements back. Work of concurrent callers may share a commit, so it should only
+    /// talk to the database: no network, no long computing. It can be cloned because a database server may take a
+    /// transaction back for another one's sake; the work then runs again from its beginning. For the same reason a
+    /// statement's error must not be swallowed: on some databases it ends the transaction.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Clone + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
-            Box::pin(async move {
-                let outcome = match tx {
-                    Ok(tx) => work(tx).await,
-                    Err(error) => Err(error.into()),
-                };
-                let keep = outcome.is_ok();
-                let answer = move |committed: Result<()>| {
-                    let outcome = outcome.and_then(|it| committed.map(|()| it).map_err(E::from));
-                    // A caller that has gone away does not want to know.
-                    let _ = answer.send(outcome);
-                };
-                Done { keep, answer: Box::new(answer) }
-            })
-        });
-        self.writer.send(job).await.map_err(|_| Error::Abandoned)?;
-        answered.await.unwrap_or_else(|_| Err(Error::Abandoned.into()))
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.write(work).await,
+        }
     }
 }
 
-/// Opens the writer's connection, which makes the schema, and the first reader's.
-fn open_both(file: PathBuf, uri: &str) -> Result<(Tx, Readers)> {
-    let failed = |source| Error::Open { uri: uri.to_owned(), source };
-    let connection = connection::open(&file, Access::Write).map_err(failed)?;
-    let mut tx = Tx { connection };
-    schema::create_or_check(&mut tx, uri)?;
-    Ok((tx, Readers::open(file).map_err(failed)?))
-}
-
-fn create_folder(file: &Path) -> Result<()> {
-    let Some(folder) = file.parent().filter(|it| !it.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Error::Uri(format!("cannot create the database's folder {}: {error}", folder.display())))
+/// The error for a query that should have had a row.
+pub(crate) fn no_row() -> Error {
+    Error::driver("a query that always has a row had none")
 }

@@ -1,11 +1,6 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
-use rusqlite::{
-    ErrorCode,
-    ffi::{
-        SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
-    },
-};
+use std::error::Error as StdError;
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,44 +17,40 @@ pub enum Error {
         /// The database's address, without a password.
         uri: String,
         /// The driver's words.
-        source: rusqlite::Error,
+        source: Box<dyn StdError + Send + Sync>,
     },
     /// A unique key, foreign key or check refused the write.
     #[error("{0}")]
     Constraint(String),
-    /// Another program holds the database's write lock for longer than we wait.
-    #[error("the database is busy: another program holds its write lock; try again")]
+    /// The database cannot hold a value: too long a text, too large a number, a character that it does not know.
+    #[error("{0}")]
+    Value(String),
+    /// Others hold what the write needs for longer than we wait.
+    #[error("the database is busy: another program holds a lock that the request needs; try again")]
     Busy,
+    /// The database's server cannot be reached, or does not answer.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
     /// The writer has stopped: the server shuts down, or the write's own code broke.
     #[error("the write was abandoned before it was committed; nothing of it was kept")]
     Abandoned,
     /// The commit of a group of writes failed, and nothing of them was kept; the disk may be full.
     #[error("the write could not be committed, and nothing of it was kept: {0}")]
     Commit(String),
+    /// The connection broke while the database committed.
+    #[error("the connection to the database broke during the commit, so that the write may or may not be kept: {0}")]
+    CommitUnknown(String),
     /// Anything else that the driver says.
     #[error("database error: {0}")]
-    Driver(rusqlite::Error),
+    Driver(Box<dyn StdError + Send + Sync>),
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy) => Self::Busy,
-            Some(ErrorCode::ConstraintViolation) if is_rule(&error) => Self::Constraint(error.to_string()),
-            _ => Self::Driver(error),
-        }
+impl Error {
+    pub(crate) fn driver(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Driver(error.into())
     }
-}
 
-/// Whether a unique key, a foreign key or a check refused the write; a missing value would be a bug of ours.
-fn is_rule(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|it| {
-        matches!(
-            it.extended_code,
-            SQLITE_CONSTRAINT_UNIQUE
-                | SQLITE_CONSTRAINT_PRIMARYKEY
-                | SQLITE_CONSTRAINT_FOREIGNKEY
-                | SQLITE_CONSTRAINT_CHECK
-        )
-    })
+    pub(crate) fn open(uri: &str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Open { uri: uri.to_owned(), source: source.into() }
+    }
 }

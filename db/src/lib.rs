@@ -1,8 +1,9 @@
 //! The one place that knows which database we talk to.
 //!
-//! SQL is written once, portable, with `?` placeholders. Reads run on several connections; writes go through one
-//! writer that commits concurrent requests as a group, so that they share the wait for the disk, while each stays all
-//! or nothing and is answered only after its commit is on disk.
+//! SQL is written once, portable, with `?` placeholders and names in double quotes where they need quotes; the few
+//! places that must differ ask for the [`Dialect`]. Reads see one moment of the database. On SQLite they run on several
+//! connections, and writes go through one writer that commits concurrent requests as a group, so that they share the
+//! wait for the disk, while each stays all or nothing and is answered only after its commit is on disk.
 //!
 //! ```
 //! # async fn example() -> Result<(), db::Error> {
@@ -21,23 +22,26 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
-mod connection;
 mod database;
+mod dialect;
 mod error;
-mod readers;
+mod insert;
+mod reader;
 mod record;
+mod row;
 mod schema;
+mod sqlite;
 mod tx;
 mod uri;
 mod value;
-mod writer;
 
 pub use database::Db;
+pub use dialect::Dialect;
 pub use error::Error;
-pub use readers::Reader;
+pub use insert::OnConflict;
+pub use reader::Reader;
 pub use record::Record;
-/// A row as [`record!`] reads it.
-pub use rusqlite::{Result as RowResult, Row};
+pub use row::{Cell, Column, Place, Row};
 pub use schema::REVISION;
 pub use tx::Tx;
 pub use value::Value;

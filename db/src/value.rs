@@ -1,10 +1,5 @@
 //! Values that are bound to a statement.
 
-use rusqlite::{
-    ToSql,
-    types::{ToSqlOutput, Value as Owned, ValueRef},
-};
-
 /// One bound value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -20,19 +15,6 @@ pub enum Value {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => ToSqlOutput::Owned(Owned::Null),
-            Self::Bool(it) => ToSqlOutput::Owned(Owned::Integer((*it).into())),
-            Self::Int(it) => ToSqlOutput::Owned(Owned::Integer(*it)),
-            Self::Real(it) => ToSqlOutput::Owned(Owned::Real(*it)),
-            Self::Text(it) => ToSqlOutput::Borrowed(ValueRef::Text(it.as_bytes())),
-            Self::Bytes(it) => ToSqlOutput::Borrowed(ValueRef::Blob(it)),
-        })
-    }
 }
 
 impl From<bool> for Value {

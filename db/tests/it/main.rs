@@ -1,7 +1,7 @@
 //! The database layer through its public surface, on a real file.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use db::{Db, Error, Value};
+use db::{Db, Error, OnConflict, Value};
 use tempfile::TempDir;
 
 async fn open() -> (Db, TempDir, String) {
@@ -149,13 +149,63 @@ async fn bulk_inserts_take_any_number_of_rows() {
     let changed: Result<u64, Error> = db
         .write(move |tx| {
             Box::pin(async move {
-                tx.insert_rows("INSERT INTO experiment_tags (\"key\", value, experiment_id)", 3, "", values).await
+                tx.insert_rows("experiment_tags", &["key", "value", "experiment_id"], OnConflict::Error, values).await
             })
         })
         .await;
     assert_eq!(changed.unwrap(), 999);
     let (last,): (String,) = db.fetch_one("SELECT MAX(\"key\") FROM experiment_tags", vec![]).await.unwrap();
     assert_eq!(last, "k0998");
+}
+
+#[tokio::test]
+async fn inserts_mind_the_rows_that_are_there() {
+    let (db, _folder, _uri) = open().await;
+    add_experiment(&db).await;
+    let insert = async |on_conflict: OnConflict<'static>, rows: [(&'static str, &'static str); 2]| {
+        let values: Vec<Value> =
+            rows.iter().flat_map(|(key, value)| [(*key).into(), (*value).into(), 1.into()]).collect();
+        let columns = ["key", "value", "experiment_id"];
+        db.write(move |tx| {
+            Box::pin(async move { tx.insert_rows("experiment_tags", &columns, on_conflict, values).await })
+        })
+        .await
+    };
+    let key: &[&str] = &["key", "experiment_id"];
+    let held = async || {
+        let sql = "SELECT \"key\", value FROM experiment_tags ORDER BY \"key\"";
+        let rows: Vec<(String, String)> = db.fetch_all(sql, vec![]).await.unwrap();
+        rows.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(insert(OnConflict::Error, [("b", "5"), ("a", "5")]).await.unwrap(), 2);
+    assert_eq!(insert(OnConflict::Ignore, [("c", "5"), ("a", "0")]).await.unwrap(), 1);
+    assert_eq!(held().await, "a=5 b=5 c=5");
+    insert(OnConflict::Update { key, columns: &["value"] }, [("c", "6"), ("d", "6")]).await.unwrap();
+    assert_eq!(held().await, "a=5 b=5 c=6 d=6");
+    let greater = OnConflict::UpdateIfGreater { key, order_by: &["value"], columns: &[] };
+    insert(greater, [("a", "4"), ("b", "7")]).await.unwrap();
+    assert_eq!(held().await, "a=5 b=7 c=6 d=6");
+    let error = insert(OnConflict::Error, [("e", "1"), ("a", "1")]).await.unwrap_err();
+    assert!(matches!(error, Error::Constraint(_)), "{error:?}");
+    assert_eq!(held().await, "a=5 b=7 c=6 d=6");
+}
+
+#[tokio::test]
+async fn a_table_that_counts_gives_the_number_of_a_new_row() {
+    let (db, _folder, _uri) = open().await;
+    add_experiment(&db).await;
+    let id: Result<i64, Error> = db
+        .write(|tx| {
+            Box::pin(async move {
+                let values = vec!["f".into(), "active".into()];
+                tx.insert_id("experiments", "experiment_id", &["name", "lifecycle_stage"], values).await
+            })
+        })
+        .await;
+    let id = id.unwrap();
+    let (name,): (String,) =
+        db.fetch_one("SELECT name FROM experiments WHERE experiment_id = ?", vec![id.into()]).await.unwrap();
+    assert_eq!(name, "f");
 }
 
 #[tokio::test]

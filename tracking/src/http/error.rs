@@ -25,7 +25,11 @@ struct Body {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error_code) = classify(&self);
-        let message = if is_ours(&self) { log_failure(&self) } else { self.to_string() };
+        let message = match &self {
+            Self::Database(db::Error::Value(words)) => words.clone(),
+            error if is_ours(error) => log_failure(error),
+            error => error.to_string(),
+        };
         let (sqlstate, error_class) = sql_classes(error_code);
         (status, Json(Body { error_code, message, sqlstate, error_class })).into_response()
     }
@@ -43,7 +47,10 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         Error::NoSuchEndpoint(_) => (StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND"),
         Error::NoSuchMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST"),
         Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
-        Error::Database(db::Error::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
+        Error::Database(db::Error::Value(_)) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+        Error::Database(db::Error::Busy | db::Error::Unavailable(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE")
+        }
         Error::Database(_) | Error::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
     }
 }

@@ -1,6 +1,6 @@
 //! Experiments: create, read, rename, delete, restore, tag.
 
-use db::{Tx, Value};
+use db::{OnConflict, Tx, Value};
 
 use super::{
     Store, in_list,
@@ -257,17 +257,15 @@ impl From<Row> for Experiment {
     }
 }
 
+/// The columns that a new experiment fills.
+const NEW_COLUMNS: [&str; 6] =
+    ["name", "workspace", "artifact_location", "lifecycle_stage", "creation_time", "last_update_time"];
+
 async fn insert_experiment(tx: &mut Tx, name: &str, location: Option<&str>) -> Result<i64> {
     let now = Value::from(now_ms());
-    let row: Option<(i64,)> = tx
-        .fetch_optional(
-            "INSERT INTO experiments (name, workspace, artifact_location, lifecycle_stage, creation_time, \
-             last_update_time) VALUES (?, 'default', ?, 'active', ?, ?) RETURNING experiment_id",
-            vec![name.into(), location.unwrap_or_default().into(), now.clone(), now],
-        )
-        .await
-        .map_err(|error| name_taken(name, error))?;
-    row.map(|(id,)| id).ok_or_else(|| Error::internal("the database gave no id for a new experiment", "no row"))
+    let location = location.unwrap_or_default();
+    let values = vec![name.into(), "default".into(), location.into(), "active".into(), now.clone(), now];
+    tx.insert_id("experiments", "experiment_id", &NEW_COLUMNS, values).await.map_err(|error| name_taken(name, error))
 }
 
 /// The only constraint that a name can break is that it is unique.
@@ -284,13 +282,8 @@ fn name_taken(name: &str, error: db::Error) -> Error {
 async fn set_experiment_tags(tx: &mut Tx, id: i64, tags: Vec<Tag>) -> Result<()> {
     let tags = super::tags::last_of_each_key(tags);
     let values = tags.into_iter().flat_map(|tag| [tag.key.into(), tag.value.into(), id.into()]).collect();
-    tx.insert_rows(
-        "INSERT INTO experiment_tags (\"key\", value, experiment_id)",
-        3,
-        "ON CONFLICT (\"key\", experiment_id) DO UPDATE SET value = excluded.value",
-        values,
-    )
-    .await?;
+    let replace = OnConflict::Update { key: &["key", "experiment_id"], columns: &["value"] };
+    tx.insert_rows("experiment_tags", &["key", "value", "experiment_id"], replace, values).await?;
     Ok(())
 }
 

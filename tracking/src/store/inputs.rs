@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use db::{Tx, Value};
+use db::{OnConflict, Tx, Value};
 
 use super::{Store, in_list, new_id, runs};
 use crate::{
@@ -82,19 +82,24 @@ impl Store {
     }
 }
 
+/// The columns of a dataset, first those that it is known by.
+const DATASET_COLUMNS: [&str; 8] = [
+    "experiment_id",
+    "name",
+    "digest",
+    "dataset_uuid",
+    "dataset_source_type",
+    "dataset_source",
+    "dataset_schema",
+    "dataset_profile",
+];
+
 async fn insert_dataset_inputs(tx: &mut Tx, experiment_id: i64, run_id: &str, inputs: Vec<DatasetInput>) -> Result<()> {
     if inputs.is_empty() {
         return Ok(());
     }
     let new = inputs.iter().flat_map(|input| dataset_columns(experiment_id, &input.dataset)).collect();
-    tx.insert_rows(
-        "INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source, \
-         dataset_schema, dataset_profile)",
-        8,
-        "ON CONFLICT DO NOTHING",
-        new,
-    )
-    .await?;
+    tx.insert_rows("datasets", &DATASET_COLUMNS, OnConflict::Ignore, new).await?;
     let (marks, mut args) = in_list(inputs.iter().map(|input| input.dataset.name.as_str()));
     args.insert(0, experiment_id.into());
     let sql = format!("SELECT name, digest, dataset_uuid FROM datasets WHERE experiment_id = ? AND name IN ({marks})");
@@ -120,21 +125,21 @@ async fn insert_dataset_inputs(tx: &mut Tx, experiment_id: i64, run_id: &str, in
         }
         let input = edge("DATASET", dataset_uuid, "RUN", run_id, 0);
         for tag in super::tags::last_of_each_key(input_tags) {
-            tags.extend([input[0].clone(), tag.key.into(), tag.value.into()]);
+            tags.extend([input[5].clone(), tag.key.into(), tag.value.into()]);
         }
         edges.extend(input);
     }
     insert_edges(tx, edges).await?;
-    tx.insert_rows("INSERT INTO input_tags (input_uuid, name, value)", 3, "", tags).await?;
+    tx.insert_rows("input_tags", &["input_uuid", "name", "value"], OnConflict::Error, tags).await?;
     Ok(())
 }
 
 fn dataset_columns(experiment_id: i64, dataset: &Dataset) -> [Value; 8] {
     [
-        new_id().into(),
         experiment_id.into(),
         dataset.name.as_str().into(),
         dataset.digest.as_str().into(),
+        new_id().into(),
         dataset.source_type.as_str().into(),
         dataset.source.as_str().into(),
         dataset.schema.clone().into(),
@@ -144,16 +149,11 @@ fn dataset_columns(experiment_id: i64, dataset: &Dataset) -> [Value; 8] {
 
 /// The columns of one row of `inputs`, which has an edge from what was read or who made it to the other end.
 fn edge(source_type: &str, source_id: &str, destination_type: &str, destination_id: &str, step: i64) -> [Value; 6] {
-    [new_id().into(), source_type.into(), source_id.into(), destination_type.into(), destination_id.into(), step.into()]
+    [source_type.into(), source_id.into(), destination_type.into(), destination_id.into(), step.into(), new_id().into()]
 }
 
 async fn insert_edges(tx: &mut Tx, values: Vec<Value>) -> Result<()> {
-    tx.insert_rows(
-        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)",
-        6,
-        "ON CONFLICT DO NOTHING",
-        values,
-    )
-    .await?;
+    const COLUMNS: [&str; 6] = ["source_type", "source_id", "destination_type", "destination_id", "step", "input_uuid"];
+    tx.insert_rows("inputs", &COLUMNS, OnConflict::Ignore, values).await?;
     Ok(())
 }

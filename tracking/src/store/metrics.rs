@@ -7,7 +7,7 @@ use std::{
     fmt::Display,
 };
 
-use db::{Tx, Value};
+use db::{OnConflict, Tx, Value};
 
 use super::{Store, in_list, runs};
 use crate::{
@@ -110,24 +110,14 @@ pub(super) async fn insert_metrics(tx: &mut Tx, run_id: &str, experiment_id: i64
         return Ok(());
     }
     let values = metrics.iter().flat_map(|metric| columns(run_id, metric)).collect();
-    tx.insert_rows(
-        "INSERT INTO metrics (\"key\", value, timestamp, step, is_nan, run_uuid)",
-        6,
-        "ON CONFLICT DO NOTHING",
-        values,
-    )
-    .await?;
+    tx.insert_rows("metrics", &COLUMNS, OnConflict::Ignore, values).await?;
     let values = latest_of_each_key(metrics).into_iter().flat_map(|metric| columns(run_id, metric)).collect();
-    tx.insert_rows(
-        "INSERT INTO latest_metrics (\"key\", value, timestamp, step, is_nan, run_uuid)",
-        6,
-        "ON CONFLICT (\"key\", run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, \
-         step = excluded.step, is_nan = excluded.is_nan \
-         WHERE (excluded.step, excluded.timestamp, excluded.value) \
-         > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
-        values,
-    )
-    .await?;
+    let later = OnConflict::UpdateIfGreater {
+        key: &["key", "run_uuid"],
+        order_by: &["step", "timestamp", "value"],
+        columns: &["is_nan"],
+    };
+    tx.insert_rows("latest_metrics", &COLUMNS, later, values).await?;
     insert_model_metrics(tx, run_id, experiment_id, metrics).await
 }
 
@@ -141,21 +131,14 @@ async fn insert_model_metrics(tx: &mut Tx, run_id: &str, experiment_id: i64, met
             metric.key.as_str().into(),
             metric.timestamp.into(),
             metric.step.into(),
+            run_id.into(),
             metric.stored_value().0.into(),
             experiment_id.into(),
-            run_id.into(),
             metric.dataset_name.clone().into(),
             metric.dataset_digest.clone().into(),
         ]);
     }
-    let inserted = tx.insert_rows(
-        "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, \
-         experiment_id, run_id, dataset_name, dataset_digest)",
-        9,
-        "ON CONFLICT DO NOTHING",
-        values,
-    );
-    match inserted.await {
+    match tx.insert_rows("logged_model_metrics", &MODEL_COLUMNS, OnConflict::Ignore, values).await {
         Err(db::Error::Constraint(_)) => {
             let models = metrics.iter().filter_map(|metric| metric.model_id.as_deref());
             Err(Error::not_found(format!(
@@ -192,6 +175,22 @@ fn latest_of_each_key(metrics: &[Metric]) -> Vec<&Metric> {
     }
     latest
 }
+
+/// The columns of `metrics` and of `latest_metrics`, in the order of [`columns`].
+const COLUMNS: [&str; 6] = ["key", "value", "timestamp", "step", "is_nan", "run_uuid"];
+
+/// The columns of `logged_model_metrics`, first those of its key.
+const MODEL_COLUMNS: [&str; 9] = [
+    "model_id",
+    "metric_name",
+    "metric_timestamp_ms",
+    "metric_step",
+    "run_id",
+    "metric_value",
+    "experiment_id",
+    "dataset_name",
+    "dataset_digest",
+];
 
 fn columns(run_id: &str, metric: &Metric) -> [Value; 6] {
     let (value, is_nan) = metric.stored_value();

@@ -5,7 +5,7 @@ mod token;
 
 use std::collections::HashMap;
 
-use db::Tx;
+use db::{OnConflict, Tx};
 use load::{COLUMNS, Row};
 
 use super::{Store, experiments, locations::append_path, new_id, now_ms, tags::last_of_each_key};
@@ -167,19 +167,16 @@ async fn experiment_of(tx: &mut Tx, model_id: &str) -> Result<i64> {
     row.map(|(id,)| id).ok_or_else(|| no_model(model_id))
 }
 
+/// The columns of a param, first those of its key.
+const PARAM_COLUMNS: [&str; 4] = ["model_id", "param_key", "param_value", "experiment_id"];
+
 async fn insert_params(tx: &mut Tx, model_id: &str, experiment_id: i64, params: Vec<Param>) -> Result<()> {
     let values = (params.iter())
         .flat_map(|param| {
-            [model_id.into(), experiment_id.into(), param.key.as_str().into(), param.value.as_str().into()]
+            [model_id.into(), param.key.as_str().into(), param.value.as_str().into(), experiment_id.into()]
         })
         .collect();
-    tx.insert_rows(
-        "INSERT INTO logged_model_params (model_id, experiment_id, param_key, param_value)",
-        4,
-        "ON CONFLICT (model_id, param_key) DO NOTHING",
-        values,
-    )
-    .await?;
+    tx.insert_rows("logged_model_params", &PARAM_COLUMNS, OnConflict::Ignore, values).await?;
     let sql = "SELECT param_key, param_value FROM logged_model_params WHERE model_id = ?";
     let held: Vec<(String, String)> = tx.fetch_all(sql, vec![model_id.into()]).await?;
     let held: HashMap<String, String> = held.into_iter().collect();
@@ -197,13 +194,9 @@ async fn set_tags(tx: &mut Tx, model_id: &str, experiment_id: i64, tags: Vec<Tag
     let values = (last_of_each_key(tags).into_iter())
         .flat_map(|tag| [model_id.into(), experiment_id.into(), tag.key.into(), tag.value.into()])
         .collect();
-    tx.insert_rows(
-        "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value)",
-        4,
-        "ON CONFLICT (model_id, tag_key) DO UPDATE SET tag_value = excluded.tag_value",
-        values,
-    )
-    .await?;
+    let replace = OnConflict::Update { key: &["model_id", "tag_key"], columns: &["tag_value"] };
+    tx.insert_rows("logged_model_tags", &["model_id", "experiment_id", "tag_key", "tag_value"], replace, values)
+        .await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use db::Tx;
+use db::{OnConflict, Tx};
 
 use super::{Store, in_list, runs};
 use crate::{
@@ -67,14 +67,7 @@ pub(super) async fn insert_params(tx: &mut Tx, run_id: &str, params: Vec<Param>)
         .iter()
         .flat_map(|param| [param.key.as_str().into(), param.value.as_str().into(), run_id.into()])
         .collect();
-    let inserted = tx
-        .insert_rows(
-            "INSERT INTO params (\"key\", value, run_uuid)",
-            3,
-            "ON CONFLICT (\"key\", run_uuid) DO NOTHING",
-            values,
-        )
-        .await?;
+    let inserted = tx.insert_rows("params", &["key", "value", "run_uuid"], OnConflict::Ignore, values).await?;
     if usize::try_from(inserted).is_ok_and(|inserted| inserted == params.len()) {
         return Ok(Vec::new());
     }

@@ -1,6 +1,6 @@
 //! Tags of runs.
 
-use db::Tx;
+use db::{OnConflict, Tx};
 
 use super::{Store, runs};
 use crate::{
@@ -65,13 +65,8 @@ pub(super) async fn set_tags(tx: &mut Tx, run_id: &str, tags: Vec<Tag>) -> Resul
     // A run is never renamed to nothing, and its tag says what it is called.
     let kept = tags.into_iter().filter(|tag| tag.key != RUN_NAME_TAG || !tag.value.is_empty());
     let values = kept.flat_map(|tag| [tag.key.into(), tag.value.into(), run_id.into()]).collect();
-    tx.insert_rows(
-        "INSERT INTO tags (\"key\", value, run_uuid)",
-        3,
-        "ON CONFLICT (\"key\", run_uuid) DO UPDATE SET value = excluded.value",
-        values,
-    )
-    .await?;
+    let replace = OnConflict::Update { key: &["key", "run_uuid"], columns: &["value"] };
+    tx.insert_rows("tags", &["key", "value", "run_uuid"], replace, values).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use db::{Db, Tx, Value};
+use db::{Db, OnConflict, Tx, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::no_trace;
@@ -16,6 +16,19 @@ use crate::{
 const COLUMNS: &str = "assessment_id, trace_id, name, assessment_type, value, error, created_timestamp, \
                        last_updated_timestamp, source_type, source_id, run_id, span_id, rationale, overrides, valid, \
                        assessment_metadata";
+
+/// The columns that a change of an assessment may change.
+const CHANGING: [&str; 9] = [
+    "name",
+    "value",
+    "error",
+    "last_updated_timestamp",
+    "rationale",
+    "valid",
+    "assessment_metadata",
+    "aggregate_value",
+    "is_numeric_value",
+];
 
 struct Row {
     assessment_id: String,
@@ -72,13 +85,14 @@ impl Store {
                         }
                     }
                     let taken = stored.assessment_id.clone();
-                    write(tx, vec![values(&stored, experiment_id, timestamp_ms)], "").await.map_err(|error| match error
-                    {
-                        Error::Database(db::Error::Constraint(_)) => {
-                            Error::AlreadyExists(format!("Assessment with ID '{taken}' already exists"))
-                        }
-                        other => other,
-                    })
+                    write(tx, vec![values(&stored, experiment_id, timestamp_ms)], OnConflict::Error).await.map_err(
+                        |error| match error {
+                            Error::Database(db::Error::Constraint(_)) => {
+                                Error::AlreadyExists(format!("Assessment with ID '{taken}' already exists"))
+                            }
+                            other => other,
+                        },
+                    )
                 })
             })
             .await?;
@@ -113,13 +127,8 @@ impl Store {
                     let row: Option<Row> = tx.fetch_optional(sql, args).await?;
                     let old: Assessment = row.ok_or_else(|| not_found(&trace_id, &assessment_id))?.try_into()?;
                     let new = updated(old, update)?;
-                    let tail = "ON CONFLICT (assessment_id) DO UPDATE SET name = excluded.name, value = excluded.value, \
-                                error = excluded.error, last_updated_timestamp = excluded.last_updated_timestamp, \
-                                rationale = excluded.rationale, valid = excluded.valid, \
-                                assessment_metadata = excluded.assessment_metadata, \
-                                aggregate_value = excluded.aggregate_value, \
-                                is_numeric_value = excluded.is_numeric_value";
-                    write(tx, vec![values(&new, experiment_id, timestamp_ms)], tail).await?;
+                    let replace = OnConflict::Update { key: &["assessment_id"], columns: &CHANGING };
+                    write(tx, vec![values(&new, experiment_id, timestamp_ms)], replace).await?;
                     Ok(new)
                 })
             })
@@ -162,7 +171,7 @@ pub(super) async fn of_traces(db: &Db, trace_ids: &[&str]) -> Result<HashMap<Str
 /// Writes the assessments that came with a trace.
 pub(super) async fn insert(tx: &mut Tx, info: &TraceInfo) -> Result<()> {
     let rows = info.assessments.iter().map(|it| values(it, info.experiment_id.0, info.request_time_ms)).collect();
-    write(tx, rows, "ON CONFLICT (assessment_id) DO NOTHING").await
+    write(tx, rows, OnConflict::Ignore).await
 }
 
 /// The experiment and the start of a trace, of which its assessments keep a copy.
@@ -172,12 +181,10 @@ async fn place(tx: &mut Tx, trace_id: &str) -> Result<(i64, i64)> {
     found.ok_or_else(|| no_trace(trace_id))
 }
 
-async fn write(tx: &mut Tx, rows: Vec<Vec<Value>>, tail: &str) -> Result<()> {
-    let head = format!(
-        "INSERT INTO assessments ({COLUMNS}, experiment_id, trace_timestamp_ms, aggregate_value, is_numeric_value)"
-    );
-    let columns = COLUMNS.split(", ").count() + 4;
-    tx.insert_rows(&head, columns, tail, rows.into_iter().flatten().collect()).await?;
+async fn write(tx: &mut Tx, rows: Vec<Vec<Value>>, on_conflict: OnConflict<'_>) -> Result<()> {
+    let copies = ["experiment_id", "trace_timestamp_ms", "aggregate_value", "is_numeric_value"];
+    let columns: Vec<&str> = COLUMNS.split(", ").chain(copies).collect();
+    tx.insert_rows("assessments", &columns, on_conflict, rows.into_iter().flatten().collect()).await?;
     Ok(())
 }
 

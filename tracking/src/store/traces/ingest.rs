@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     artifact_location,
-    rows::{self, OnConflict, Pair, Pairs, SpanRow, TraceRow},
+    rows::{self, IfThere, Pair, Pairs, SpanRow, TraceRow},
     start::check_spans_here,
 };
 use crate::{
@@ -49,6 +49,7 @@ impl Store {
 }
 
 /// The spans of one trace in a batch, and what they say of it.
+#[derive(Clone)]
 struct Arrived {
     trace_id: TraceId,
     spans: Vec<SpanRow>,
@@ -214,8 +215,8 @@ async fn write(tx: &mut Tx, experiment_id: ExperimentId, arrived: Vec<Arrived>) 
     }
     rows::replace_traces(tx, traces).await?;
     rows::write_spans(tx, spans).await?;
-    rows::write_pairs(tx, Pairs::Tags, tags, OnConflict::Replace).await?;
-    rows::write_pairs(tx, Pairs::Metadata, users, OnConflict::Keep).await
+    rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Replace).await?;
+    rows::write_pairs(tx, Pairs::Metadata, users, IfThere::Keep).await
 }
 
 async fn known_traces(tx: &mut Tx, ids: &[&str]) -> Result<HashMap<String, TraceRow>> {

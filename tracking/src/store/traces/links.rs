@@ -2,10 +2,16 @@
 
 use std::collections::HashSet;
 
+use db::OnConflict;
+
 use crate::{
     Error, Result,
     store::{Store, in_list, new_id, now_ms},
 };
+
+/// The columns of a link.
+const COLUMNS: [&str; 6] =
+    ["association_id", "source_type", "source_id", "destination_type", "destination_id", "created_time"];
 
 /// Traces at most in one request.
 const LINKS_MAX: usize = 100;
@@ -38,14 +44,7 @@ impl Store {
                             [new_id().into(), "trace".into(), id.into(), "run".into(), run, now_ms().into()]
                         })
                         .collect();
-                    tx.insert_rows(
-                        "INSERT INTO entity_associations \
-                         (association_id, source_type, source_id, destination_type, destination_id, created_time)",
-                        6,
-                        "",
-                        values,
-                    )
-                    .await?;
+                    tx.insert_rows("entity_associations", &COLUMNS, OnConflict::Error, values).await?;
                     Ok(())
                 })
             })

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     artifact_location,
-    rows::{self, OnConflict, Pair, Pairs, SpanRow, TraceRow},
+    rows::{self, IfThere, Pair, Pairs, SpanRow, TraceRow},
 };
 use crate::{
     Error, Result,
@@ -62,6 +62,7 @@ impl Store {
 }
 
 /// One trace as rows.
+#[derive(Clone)]
 struct Prepared {
     trace: TraceRow,
     trace_id: crate::trace::TraceId,
@@ -114,8 +115,8 @@ async fn write(tx: &mut Tx, prepared: Vec<Prepared>) -> Result<()> {
         traces.push(it.trace);
     }
     rows::insert_traces(tx, traces).await?;
-    rows::write_pairs(tx, Pairs::Tags, tags, OnConflict::Replace).await?;
-    rows::write_pairs(tx, Pairs::Metadata, metadata, OnConflict::Replace).await?;
+    rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Replace).await?;
+    rows::write_pairs(tx, Pairs::Metadata, metadata, IfThere::Replace).await?;
     rows::write_spans(tx, spans).await
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use db::{Tx, Value};
+use db::{OnConflict, Tx, Value};
 use serde_json::Value as Json;
 
 use crate::{
@@ -133,27 +133,24 @@ impl TraceRow {
 }
 
 /// The columns without their table, for inserts.
-fn bare_columns() -> String {
-    COLUMNS.replace("trace_info.", "")
+fn bare_columns() -> Vec<&'static str> {
+    COLUMNS.split(", ").map(|column| column.trim_start_matches("trace_info.")).collect()
 }
 
 /// Inserts new traces.
 pub(super) async fn insert_traces(tx: &mut Tx, rows: Vec<TraceRow>) -> Result<()> {
-    write_traces(tx, rows, "").await
+    write_traces(tx, rows, OnConflict::Error).await
 }
 
 /// Writes traces in place of what is there.
 pub(super) async fn replace_traces(tx: &mut Tx, rows: Vec<TraceRow>) -> Result<()> {
     let columns = bare_columns();
-    let updates: Vec<String> =
-        columns.split(", ").skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
-    write_traces(tx, rows, &format!("ON CONFLICT (request_id) DO UPDATE SET {}", updates.join(", "))).await
+    write_traces(tx, rows, OnConflict::Update { key: &columns[..1], columns: &columns[1..] }).await
 }
 
-async fn write_traces(tx: &mut Tx, rows: Vec<TraceRow>, tail: &str) -> Result<()> {
-    let head = format!("INSERT INTO trace_info ({})", bare_columns());
-    let columns = COLUMNS.split(", ").count();
-    tx.insert_rows(&head, columns, tail, rows.into_iter().flat_map(TraceRow::values).collect()).await?;
+async fn write_traces(tx: &mut Tx, rows: Vec<TraceRow>, on_conflict: OnConflict<'_>) -> Result<()> {
+    let values = rows.into_iter().flat_map(TraceRow::values).collect();
+    tx.insert_rows("trace_info", &bare_columns(), on_conflict, values).await?;
     Ok(())
 }
 
@@ -191,22 +188,21 @@ impl Pairs {
 
 /// What happens to a pair whose key is there already.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum OnConflict {
+pub(super) enum IfThere {
     Replace,
     Keep,
 }
 
 /// Writes tags or metadata. Of several pairs with one key the last one counts.
-pub(super) async fn write_pairs(tx: &mut Tx, pairs: Pairs, rows: Vec<Pair>, on_conflict: OnConflict) -> Result<()> {
+pub(super) async fn write_pairs(tx: &mut Tx, pairs: Pairs, rows: Vec<Pair>, if_there: IfThere) -> Result<()> {
     let last: BTreeMap<(String, String), String> =
         rows.into_iter().map(|it| ((it.trace_id, it.key), it.value)).collect();
-    let values = last.into_iter().flat_map(|((trace_id, key), value)| [key.into(), value.into(), trace_id.into()]);
-    let tail = match on_conflict {
-        OnConflict::Replace => "ON CONFLICT (\"key\", request_id) DO UPDATE SET value = excluded.value",
-        OnConflict::Keep => "ON CONFLICT (\"key\", request_id) DO NOTHING",
+    let values = last.into_iter().flat_map(|((trace_id, key), value)| [key.into(), trace_id.into(), value.into()]);
+    let on_conflict = match if_there {
+        IfThere::Replace => OnConflict::Update { key: &["key", "request_id"], columns: &["value"] },
+        IfThere::Keep => OnConflict::Ignore,
     };
-    let head = format!("INSERT INTO {} (\"key\", value, request_id)", pairs.table());
-    tx.insert_rows(&head, 3, tail, values.collect()).await?;
+    tx.insert_rows(pairs.table(), &["key", "request_id", "value"], on_conflict, values.collect()).await?;
     Ok(())
 }
 
@@ -270,13 +266,12 @@ impl SpanRow {
 
 /// Writes spans; one that is there already is replaced, since exporters send again what they are not sure of.
 pub(super) async fn write_spans(tx: &mut Tx, rows: Vec<SpanRow>) -> Result<()> {
-    let updates = SPAN_COLUMNS.iter().filter(|it| !matches!(**it, "trace_id" | "span_id"));
-    let updates: Vec<String> = updates.map(|it| format!("{it} = excluded.{it}")).collect();
-    let head = format!("INSERT INTO spans ({})", SPAN_COLUMNS.join(", "));
-    let tail = format!("ON CONFLICT (trace_id, span_id) DO UPDATE SET {}", updates.join(", "));
+    let key = ["trace_id", "span_id"];
+    let columns: Vec<&str> = SPAN_COLUMNS.into_iter().filter(|it| !key.contains(it)).collect();
+    let replace = OnConflict::Update { key: &key, columns: &columns };
     let values =
         rows.into_iter().flat_map(|row| [row.trace_id.into(), row.experiment_id.into()].into_iter().chain(row.values));
-    tx.insert_rows(&head, SPAN_COLUMNS.len(), &tail, values.collect()).await?;
+    tx.insert_rows("spans", &SPAN_COLUMNS, replace, values.collect()).await?;
     Ok(())
 }
 

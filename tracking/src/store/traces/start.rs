@@ -4,7 +4,7 @@ use db::Tx;
 
 use super::{
     artifact_location, assessments,
-    rows::{self, OnConflict, Pair, Pairs, TraceRow},
+    rows::{self, IfThere, Pair, Pairs, TraceRow},
 };
 use crate::{
     Error, Result,
@@ -41,8 +41,8 @@ impl Store {
                             rows::replace_traces(tx, vec![merged(old, row, &info)]).await?;
                         }
                     }
-                    rows::write_pairs(tx, Pairs::Tags, tags, OnConflict::Replace).await?;
-                    rows::write_pairs(tx, Pairs::Metadata, metadata, OnConflict::Replace).await?;
+                    rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Replace).await?;
+                    rows::write_pairs(tx, Pairs::Metadata, metadata, IfThere::Replace).await?;
                     assessments::insert(tx, &info).await
                 })
             })

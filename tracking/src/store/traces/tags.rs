@@ -2,7 +2,7 @@
 
 use super::{
     check_exists,
-    rows::{self, OnConflict, Pair, Pairs},
+    rows::{self, IfThere, Pair, Pairs},
 };
 use crate::{
     Error, Result,
@@ -31,7 +31,7 @@ impl Store {
                         tx.execute("UPDATE trace_info SET trace_name = ? WHERE request_id = ?", args).await?;
                         return Ok(());
                     }
-                    rows::write_pairs(tx, Pairs::Tags, vec![pair], OnConflict::Replace).await
+                    rows::write_pairs(tx, Pairs::Tags, vec![pair], IfThere::Replace).await
                 })
             })
             .await

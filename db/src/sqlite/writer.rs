@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{runtime::Handle, sync::mpsc};
 
+use super::execute;
 use crate::{Error, Result, Tx};
 
 /// Writes that may wait for the writer; beyond that the caller waits to hand his over, which is the back-pressure.
@@ -42,14 +43,14 @@ fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, runtime: &Handle) {
     while let Some(first) = jobs.blocking_recv() {
         runtime.block_on(group(&mut tx, first, &mut jobs));
     }
-    if let Err((_, error)) = tx.connection.close() {
+    if let Err((_, error)) = tx.into_sqlite().close() {
         tracing::warn!(%error, "closing the database's writer failed");
     }
 }
 
 /// Runs the first write and whatever waits behind it, commits, and answers.
 async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
-    if let Err(error) = tx.run("BEGIN IMMEDIATE", &[]) {
+    if let Err(error) = run_on(tx, "BEGIN IMMEDIATE") {
         let done = first(Err(error)).await;
         return (done.answer)(Ok(()));
     }
@@ -61,7 +62,7 @@ async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
             Ok(None) => {}
             Err(broken) => {
                 // The connection's state is unknown: give everything of this group back.
-                let _ = tx.run("ROLLBACK", &[]);
+                let _ = run_on(tx, "ROLLBACK");
                 tracing::error!(error = %broken, "a group of writes was rolled back");
                 for answer in answers {
                     answer(Err(Error::Abandoned));
@@ -75,14 +76,14 @@ async fn group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) {
         // The only write took itself back and the transaction with it.
         return;
     }
-    match tx.run("COMMIT", &[]) {
+    match run_on(tx, "COMMIT") {
         Ok(_) => {
             for answer in answers {
                 answer(Ok(()));
             }
         }
         Err(error) => {
-            let _ = tx.run("ROLLBACK", &[]);
+            let _ = run_on(tx, "ROLLBACK");
             tracing::error!(%error, writes = answers.len(), "a commit failed");
             let text = error.to_string();
             for answer in answers {
@@ -97,7 +98,7 @@ type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 /// Runs one write. The group's first needs no savepoint: taking it back is taking the transaction back.
 async fn one(tx: &mut Tx, job: Job, alone: bool) -> Result<Option<Answer>> {
     if !alone {
-        tx.run("SAVEPOINT one", &[])?;
+        run_on(tx, "SAVEPOINT one")?;
     }
     let done = AssertUnwindSafe(job(Ok(tx))).catch_unwind().await;
     let keep = done.as_ref().is_ok_and(|it| it.keep);
@@ -108,7 +109,7 @@ async fn one(tx: &mut Tx, job: Job, alone: bool) -> Result<Option<Answer>> {
         (false, false) => "ROLLBACK TO one; RELEASE one",
     };
     for statement in end.split("; ").filter(|it| !it.is_empty()) {
-        tx.run(statement, &[])?;
+        run_on(tx, statement)?;
     }
     match done {
         Ok(done) if keep => Ok(Some(done.answer)),
@@ -119,4 +120,8 @@ async fn one(tx: &mut Tx, job: Job, alone: bool) -> Result<Option<Answer>> {
         // The panic was reported by the panic hook; the caller learns that his write was abandoned.
         Err(_) => Ok(None),
     }
+}
+
+fn run_on(tx: &Tx, statement: &str) -> Result<u64> {
+    execute(tx.sqlite(), statement, &[])
 }

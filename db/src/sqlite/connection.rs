@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use regex::Regex;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Rows, functions::FunctionFlags, params_from_iter};
 
-use crate::{Record, Result, Value};
+use crate::{Record, Result, Row, Value};
 
 /// How long a statement waits for another program's write lock; MLflow waits as long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -81,9 +81,18 @@ pub(crate) fn query<T>(
     read(statement.query(params_from_iter(args))?)
 }
 
+/// All rows of a query.
+pub(crate) fn all<T: Record>(mut rows: Rows<'_>) -> Result<Vec<T>> {
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(T::from_row(&Row::of_sqlite(row))?);
+    }
+    Ok(records)
+}
+
 /// The first row of a query, if it has one.
 pub(crate) fn first<T: Record>(mut rows: Rows<'_>) -> Result<Option<T>> {
-    Ok(rows.next()?.map(T::from_row).transpose()?)
+    rows.next()?.map(|row| T::from_row(&Row::of_sqlite(row))).transpose()
 }
 
 fn changed(rows: usize) -> u64 {

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use crate::{
-    Error, Record, Result, Value,
-    connection::{self, Access},
+    Error, Reader, Record, Result, Row, Value,
+    sqlite::connection::{self, Access},
 };
 
 /// Connections that read at once; SQLite readers do not block each other, and each holds a page cache.
@@ -24,9 +24,9 @@ pub(crate) struct Readers {
     permits: Arc<Semaphore>,
 }
 
-/// What reads see: the database as it was when they began.
+/// The database as it was when a read began.
 #[derive(Debug)]
-pub struct Reader<'c> {
+pub(crate) struct Snapshot<'c> {
     connection: &'c Connection,
     /// Gone when nobody waits for the answer any more.
     wanted: Weak<()>,
@@ -56,7 +56,7 @@ impl Readers {
         let readers = self.clone();
         let outcome = tokio::task::spawn_blocking(move || {
             let connection = readers.take()?;
-            let outcome = snapshot(&Reader { connection: &connection, wanted }, work);
+            let outcome = in_snapshot(Snapshot { connection: &connection, wanted }, work);
             // One whose snapshot could not be ended would show old data for ever.
             if connection.is_autocommit() {
                 readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -80,41 +80,33 @@ impl Readers {
 }
 
 /// Runs `work` in a transaction, so that all that it reads belongs together.
-fn snapshot<T, E: From<Error>>(reader: &Reader<'_>, work: impl FnOnce(&Reader<'_>) -> Result<T, E>) -> Result<T, E> {
-    connection::execute(reader.connection, "BEGIN", &[])?;
-    let outcome = work(reader);
-    connection::execute(reader.connection, "COMMIT", &[])?;
+fn in_snapshot<T, E: From<Error>>(
+    snapshot: Snapshot<'_>,
+    work: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let connection = snapshot.connection;
+    connection::execute(connection, "BEGIN", &[])?;
+    let outcome = work(&Reader::on_sqlite(snapshot));
+    connection::execute(connection, "COMMIT", &[])?;
     outcome
 }
 
-impl Reader<'_> {
-    /// All rows of a query.
-    pub fn fetch_all<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Vec<T>> {
-        let mut records = Vec::new();
-        self.for_each(sql, args, |record| records.push(record))?;
-        Ok(records)
-    }
-
+impl Snapshot<'_> {
     /// Hands each row of a query to `take`.
-    pub fn for_each<T: Record>(&self, sql: &str, args: &[Value], mut take: impl FnMut(T)) -> Result<()> {
+    pub(crate) fn for_each<T: Record>(&self, sql: &str, args: &[Value], mut take: impl FnMut(T)) -> Result<()> {
         connection::query(self.connection, sql, args, |mut rows| {
             while let Some(row) = rows.next()? {
                 if self.wanted.strong_count() == 0 {
                     return Err(Error::Abandoned);
                 }
-                take(T::from_row(row)?);
+                take(T::from_row(&Row::of_sqlite(row))?);
             }
             Ok(())
         })
     }
 
     /// The first row of a query, if it has one.
-    pub fn fetch_optional<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Option<T>> {
+    pub(crate) fn first<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Option<T>> {
         connection::query(self.connection, sql, args, connection::first)
-    }
-
-    /// The first row of a query that always has one, such as a count.
-    pub fn fetch_one<T: Record>(&self, sql: &str, args: &[Value]) -> Result<T> {
-        self.fetch_optional(sql, args)?.ok_or(Error::Driver(rusqlite::Error::QueryReturnedNoRows))
     }
 }
