@@ -3,6 +3,8 @@
 //! The database knows artifacts by URI (`mlflow-artifacts:/1/<run>/artifacts`); [`Artifacts`] finds the
 //! [`ArtifactStore`] behind one and reads and writes there. A store is built by [`open`] alone.
 
+mod bucket;
+mod direct;
 mod local;
 mod path;
 mod store;
@@ -15,8 +17,10 @@ use futures::StreamExt as _;
 
 use crate::{Error, Result};
 
+use bucket::Buckets;
+pub use direct::{DirectOffers, DirectTransfer, SignedDownload, SignedUpload, StartedUpload, UploadedPart};
 pub use path::ArtifactPath;
-pub use store::{ArtifactMeta, ArtifactStore, ByteStream, Entry};
+pub use store::{ArtifactMeta, ArtifactStore, ByteStream, Entry, Upload};
 use uri::Location;
 
 /// The root of artifacts that this server serves; what follows is a path below its destination.
@@ -30,7 +34,7 @@ const DEFAULT_DESTINATION: &str = "./mlartifacts";
 pub struct ArtifactOptions {
     /// The artifact location of experiments that name none is below this URI, e.g. `mlflow-artifacts:/`.
     pub default_artifact_root: String,
-    /// What is behind `mlflow-artifacts:/`: a folder, as a path or a `file:` URI.
+    /// What is behind `mlflow-artifacts:/`: a folder, as a path or a `file:` URI, or a bucket.
     pub artifacts_destination: String,
     /// Whether this server is a proxy for artifacts.
     pub serve_artifacts: bool,
@@ -57,25 +61,6 @@ impl ArtifactOptions {
     }
 }
 
-/// Builds the store behind an artifact destination: a path or a `file:` URI.
-///
-/// Remote stores are refused with a sentence that names the URI.
-pub fn open(uri: &str) -> Result<Arc<dyn ArtifactStore>> {
-    match Location::parse(uri)? {
-        Location::Local(folder) if folder.exists() && !folder.is_dir() => Err(Error::invalid(format!(
-            "artifact destination `{uri}` is a file; name a folder, which need not exist yet"
-        ))),
-        Location::Local(folder) => {
-            let store = local::LocalStore::new(folder);
-            store.sweep();
-            Ok(Arc::new(store))
-        }
-        Location::Served(_) => Err(Error::invalid(format!(
-            "artifact destination `{uri}` is an address of this server itself; name a folder, e.g. `{DEFAULT_DESTINATION}`"
-        ))),
-    }
-}
-
 /// Reads and writes artifacts by the URI that the database has for them. Cheap to clone.
 #[derive(Clone)]
 pub struct Artifacts {
@@ -84,6 +69,7 @@ pub struct Artifacts {
 
 struct Inner {
     destination: Option<Arc<dyn ArtifactStore>>,
+    buckets: Buckets,
     /// Folders that the operator named; an experiment's own location counts only inside one of them, since clients
     /// choose it and could otherwise read any file of this machine.
     local_roots: Vec<PathBuf>,
@@ -96,21 +82,20 @@ impl std::fmt::Debug for Artifacts {
 }
 
 impl Artifacts {
-    /// Opens what `options` name. Nothing is created before the first artifact is written.
+    /// Opens what `options` name. Nothing is created before the first artifact is written, and no service is asked.
     pub fn open(options: &ArtifactOptions) -> Result<Self> {
-        let mut local_roots = Vec::new();
-        let destination = if options.serve_artifacts {
-            if let Location::Local(folder) = Location::parse(&options.artifacts_destination)? {
-                local_roots.push(folder);
-            }
-            Some(open(&options.artifacts_destination)?)
-        } else {
-            None
+        let destination =
+            if options.serve_artifacts { Some(Location::parse(&options.artifacts_destination)?) } else { None };
+        // A root that this server cannot reach may still be one that its clients reach themselves.
+        let default_root = Location::parse(&options.default_artifact_root).ok();
+        let named = || destination.iter().chain(&default_root);
+        let local_roots = named().filter_map(Location::folder).cloned().collect();
+        let buckets = Buckets::new(named().filter_map(Location::bucket));
+        let destination = match &destination {
+            Some(location) => Some(open_destination(&options.artifacts_destination, location, &buckets)?),
+            None => None,
         };
-        if let Ok(Location::Local(folder)) = Location::parse(&options.default_artifact_root) {
-            local_roots.push(folder);
-        }
-        Ok(Self { inner: Arc::new(Inner { destination, local_roots }) })
+        Ok(Self { inner: Arc::new(Inner { destination, buckets, local_roots }) })
     }
 
     /// The store behind `mlflow-artifacts:/`, unless this server does not serve artifacts.
@@ -124,10 +109,17 @@ impl Artifacts {
         })
     }
 
+    /// What clients may do directly with what is behind `mlflow-artifacts:/`.
+    pub fn direct_offers(&self) -> DirectOffers {
+        self.inner.destination.as_ref().map(|store| store.direct().offers()).unwrap_or_default()
+    }
+
     /// The store and the path in it that an artifact URI stands for.
     pub fn locate(&self, artifact_uri: &str) -> Result<(Arc<dyn ArtifactStore>, ArtifactPath)> {
         match Location::parse(artifact_uri)? {
             Location::Served(path) => Ok((Arc::clone(self.destination()?), path)),
+            // As in MLflow, any bucket that the server's credentials open; the operator chose those.
+            Location::Bucket(uri) => Ok((Arc::new(self.inner.buckets.open(&uri)?), ArtifactPath::root())),
             Location::Local(folder) => {
                 let inside =
                     self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)));
@@ -147,8 +139,9 @@ impl Artifacts {
     pub async fn write(&self, artifact_uri: &str, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
         let (store, root) = self.locate(artifact_uri)?;
         let bytes: Bytes = bytes.into();
+        let size = Some(bytes.len() as u64);
         let body = futures::stream::once(async { Ok(bytes) }).boxed();
-        store.put(&root.join(&ArtifactPath::file(path)?), body).await
+        store.put(&root.join(&ArtifactPath::file(path)?), Upload { body, size }).await
     }
 
     /// Reads one artifact below `artifact_uri` whole; `bytes_max` bounds the memory that it may take.
@@ -178,5 +171,33 @@ impl Artifacts {
         let folder = ArtifactPath::parse(path)?;
         let entries = store.list(&root.join(&folder)).await?;
         Ok(entries.into_iter().map(|entry| Entry { path: folder.child(&entry.path), ..entry }).collect())
+    }
+}
+
+/// The scheme of an artifact URI that points at a server like this one, for those who can go around it.
+pub(crate) fn proxied_scheme(artifact_uri: &str) -> Option<&str> {
+    let (scheme, _) = uri::split_scheme(artifact_uri)?;
+    ["http", "https", "mlflow-artifacts"].into_iter().find(|it| it.eq_ignore_ascii_case(scheme))
+}
+
+/// How long the address of a download is valid unless its request says so.
+pub(crate) fn signed_download_seconds() -> Result<i64> {
+    bucket::signed_download_seconds()
+}
+
+fn open_destination(uri: &str, location: &Location, buckets: &Buckets) -> Result<Arc<dyn ArtifactStore>> {
+    match location {
+        Location::Local(folder) if folder.exists() && !folder.is_dir() => Err(Error::invalid(format!(
+            "artifact destination `{uri}` is a file; name a folder, which need not exist yet"
+        ))),
+        Location::Local(folder) => {
+            let store = local::LocalStore::new(folder.clone());
+            store.sweep();
+            Ok(Arc::new(store))
+        }
+        Location::Bucket(uri) => Ok(Arc::new(buckets.open(uri)?)),
+        Location::Served(_) => Err(Error::invalid(format!(
+            "artifact destination `{uri}` is an address of this server itself; name a folder, e.g. `{DEFAULT_DESTINATION}`"
+        ))),
     }
 }

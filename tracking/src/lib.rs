@@ -24,8 +24,8 @@ mod artifacts;
 mod http;
 
 pub use artifacts::{
-    ArtifactMeta, ArtifactOptions, ArtifactPath, ArtifactStore, Artifacts, ByteStream, Entry as ArtifactEntry,
-    open as open_artifacts,
+    ArtifactMeta, ArtifactOptions, ArtifactPath, ArtifactStore, Artifacts, ByteStream, DirectOffers, DirectTransfer,
+    Entry as ArtifactEntry, SignedDownload, SignedUpload, StartedUpload, Upload as ArtifactUpload, UploadedPart,
 };
 pub use error::Error;
 pub use http::router;

@@ -14,7 +14,10 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::{ArtifactMeta, ArtifactPath, ArtifactStore, ByteStream, Entry};
+use super::{
+    ArtifactPath,
+    store::{ArtifactMeta, ArtifactStore, ByteStream, ENTRIES_MAX, Entry, Upload},
+};
 use crate::{Error, Result};
 
 /// Uploads in progress wait here, on the file system that they will stay on, so that a rename finishes them.
@@ -25,9 +28,6 @@ const UPLOAD_AGE_MAX: Duration = Duration::from_hours(24);
 
 /// One read from the disk, and so the memory that a download takes.
 const READ_BYTES: usize = 256 * 1024;
-
-/// The most entries that one listing gives; a folder with more would make an answer of many megabytes.
-const ENTRIES_MAX: usize = 100_000;
 
 /// New files get what the process's umask leaves of this, as any program's do; a temporary file alone would be 0600.
 const FILE_MODE: u32 = 0o666;
@@ -88,7 +88,8 @@ impl LocalStore {
         }
         let file = fs::File::open(&found).map_err(|error| broken("opening", path, error))?;
         let meta = file.metadata().map_err(|error| broken("reading", path, error))?;
-        Ok((file, describe(&meta)))
+        let meta = describe(&meta).map_err(|error| broken("reading", path, error))?;
+        Ok((file, meta))
     }
 
     /// Refuses a path that cannot take a file: through a link that leads outside, through a file, or onto a folder.
@@ -200,7 +201,8 @@ impl LocalStore {
 
 #[async_trait]
 impl ArtifactStore for LocalStore {
-    async fn put(&self, path: &ArtifactPath, mut body: ByteStream) -> Result<()> {
+    async fn put(&self, path: &ArtifactPath, upload: Upload) -> Result<()> {
+        let mut body = upload.body;
         let target = path.clone();
         let upload = self.blocking(move |store| store.start_upload(&target)).await?;
         let failed = |error| broken("writing", path, error);
@@ -253,10 +255,10 @@ fn real_path(path: &Path, asked: &ArtifactPath) -> Result<Option<PathBuf>> {
     }
 }
 
-fn describe(meta: &fs::Metadata) -> ArtifactMeta {
+fn describe(meta: &fs::Metadata) -> io::Result<ArtifactMeta> {
     // Every upload is a new file, so the inode tells apart two of one size within one tick of the clock.
     let etag = format!("{:x}-{:x}-{:x}-{:x}", meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len());
-    ArtifactMeta { size: meta.len(), etag }
+    Ok(ArtifactMeta { size: meta.len(), etag, modified: meta.modified()? })
 }
 
 fn missing(path: &ArtifactPath) -> Error {

@@ -48,11 +48,15 @@ impl ArtifactPath {
         if decoded.len() > PATH_BYTES_MAX {
             return Err(refused("it is longer than 2048 bytes"));
         }
+        if has_way_out(&look_alike(&decoded)) {
+            return Err(refused(
+                "it may not leave the artifact root by `..`, nor by letters that some systems take for it",
+            ));
+        }
         let mut parts = Vec::new();
         for part in decoded.split('/') {
             match part {
                 "" | "." => {}
-                ".." => return Err(refused("it may not leave the artifact root by `..`")),
                 _ if part.len() > NAME_BYTES_MAX => return Err(refused("one of its names is longer than 255 bytes")),
                 _ => parts.push(part),
             }
@@ -135,6 +139,29 @@ fn decode(raw: &str) -> Option<String> {
     None
 }
 
+/// The path as a file system reads it that normalises names (Unicode's NFKC): full-width and small forms of dots and
+/// slashes, and leaders of several dots, become the plain ones.
+fn look_alike(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    for letter in path.chars() {
+        match letter {
+            '\u{2024}' | '\u{fe52}' | '\u{ff0e}' => plain.push('.'),
+            '\u{2025}' | '\u{fe30}' => plain.push_str(".."),
+            '\u{2026}' | '\u{fe19}' => plain.push_str("..."),
+            '\u{ff0f}' => plain.push('/'),
+            '\u{fe68}' | '\u{ff3c}' => plain.push('\\'),
+            '\u{fe55}' | '\u{ff1a}' | '\u{fe13}' => plain.push(':'),
+            letter => plain.push(letter),
+        }
+    }
+    plain
+}
+
+/// Whether a folder name means the parent folder, on Windows also with blanks behind it, or the path is absolute.
+fn has_way_out(path: &str) -> bool {
+    path.starts_with(['/', '\\']) || is_drive(path) || path.split(['/', '\\']).any(|part| part.trim_end() == "..")
+}
+
 /// `C:` starts an absolute path on Windows, where these artifacts may be downloaded to.
 fn is_drive(path: &str) -> bool {
     let bytes = path.as_bytes();
@@ -160,6 +187,10 @@ mod tests {
         check("100%.txt", "100%.txt");
         check("..a/b..", "..a/b..");
         check("ünï/文.txt", "ünï/文.txt");
+        check("and so on….txt", "and so on….txt");
+        check("a／b ： c", "a／b ： c");
+        check("...", "...");
+        check("1+1=2 & 100% (ok).txt", "1+1=2 & 100% (ok).txt");
         check("folder/", "folder");
     }
 
@@ -192,6 +223,17 @@ mod tests {
             "a\nb",
             "a#b",
             "%ff%fe",
+            ".. /a",
+            "a/..%20/b",
+            "\u{ff0e}\u{ff0e}/a",
+            "\u{2025}/a",
+            "\u{fe52}./a",
+            "a\u{ff0f}..\u{ff0f}..\u{ff0f}b",
+            "a/..\u{ff0f}..",
+            "..\u{ff3c}a",
+            "\u{ff0f}etc/passwd",
+            "C\u{ff1a}/windows",
+            "%ef%bc%8e%ef%bc%8e/a",
         ] {
             let error = ArtifactPath::parse(raw).expect_err(raw).to_string();
             assert!(error.starts_with("Invalid path "), "{raw}: {error}");

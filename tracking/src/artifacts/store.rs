@@ -1,13 +1,19 @@
 //! What a place for artifacts can do.
 
-use std::ops::Range;
+use std::{ops::Range, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use super::ArtifactPath;
+use super::{
+    ArtifactPath,
+    direct::{DirectTransfer, ThroughServerOnly},
+};
 use crate::Result;
+
+/// The most entries that one listing gives; a folder with more would make an answer of many megabytes.
+pub(super) const ENTRIES_MAX: usize = 100_000;
 
 /// An artifact's bytes as they come.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
@@ -19,6 +25,8 @@ pub struct ArtifactMeta {
     pub size: u64,
     /// Changes whenever the content does; without quotes.
     pub etag: String,
+    /// When its content was last written.
+    pub modified: SystemTime,
 }
 
 /// One file or folder in a listing.
@@ -37,11 +45,19 @@ impl Entry {
     }
 }
 
-/// A place for artifacts: a folder, later a bucket.
+/// A file on its way into a store.
+pub struct Upload {
+    /// Its bytes; an error in them is an upload that broke off.
+    pub body: ByteStream,
+    /// Its length, where the sender said it beforehand.
+    pub size: Option<u64>,
+}
+
+/// A place for artifacts: a folder or a bucket.
 #[async_trait]
 pub trait ArtifactStore: Send + Sync {
-    /// Stores `body` at `path`, whole or not at all; a reader sees the old file or the new one, never a part.
-    async fn put(&self, path: &ArtifactPath, body: ByteStream) -> Result<()>;
+    /// Stores an upload at `path`, whole or not at all; a reader sees the old file or the new one, never a part.
+    async fn put(&self, path: &ArtifactPath, upload: Upload) -> Result<()>;
 
     /// What is at `path`; a folder or nothing is an error.
     async fn head(&self, path: &ArtifactPath) -> Result<ArtifactMeta>;
@@ -54,4 +70,9 @@ pub trait ArtifactStore: Send + Sync {
 
     /// Deletes the file or the folder with all in it; deleting nothing is fine.
     async fn delete(&self, path: &ArtifactPath) -> Result<()>;
+
+    /// Transfers between clients and the place behind this store, where it can sign addresses for them.
+    fn direct(&self) -> &dyn DirectTransfer {
+        &ThroughServerOnly
+    }
 }

@@ -1,8 +1,8 @@
-//! Artifact URIs: what this server serves itself, folders, and stores that it cannot reach.
+//! Artifact URIs: what this server serves itself, folders, buckets, and stores that it cannot reach.
 
 use std::path::{Path, PathBuf};
 
-use super::ArtifactPath;
+use super::{ArtifactPath, bucket::BucketUri};
 use crate::{Error, Result};
 
 /// The path of the artifact proxy inside an `http(s)` artifact URI.
@@ -15,6 +15,8 @@ pub(super) enum Location {
     Served(ArtifactPath),
     /// A folder of this machine, absolute.
     Local(PathBuf),
+    /// A path in a bucket.
+    Bucket(BucketUri),
 }
 
 impl Location {
@@ -22,7 +24,11 @@ impl Location {
         let Some((scheme, rest)) = split_scheme(uri) else {
             return Ok(Self::Local(absolute(Path::new(uri))?));
         };
-        match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        if let Some(bucket) = BucketUri::parse(uri, &scheme, rest)? {
+            return Ok(Self::Bucket(bucket));
+        }
+        match scheme.as_str() {
             "mlflow-artifacts" => Ok(Self::Served(ArtifactPath::parse(path_of(rest).trim_start_matches('/'))?)),
             "http" | "https" => match path_of(rest).split_once(PROXY_PATH) {
                 Some((_, path)) => Ok(Self::Served(ArtifactPath::parse(path.trim_start_matches('/'))?)),
@@ -37,8 +43,26 @@ impl Location {
     }
 }
 
+impl Location {
+    /// The folder of this machine that it is, if it is one.
+    pub(super) fn folder(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Local(folder) => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The path in a bucket that it is, if it is one.
+    pub(super) fn bucket(&self) -> Option<&BucketUri> {
+        match self {
+            Self::Bucket(uri) => Some(uri),
+            _ => None,
+        }
+    }
+}
+
 /// The scheme of a URI; a single letter is a Windows drive, not a scheme.
-fn split_scheme(uri: &str) -> Option<(&str, &str)> {
+pub(super) fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = uri.split_once(':')?;
     let is_scheme = scheme.len() > 1
         && scheme.starts_with(|it: char| it.is_ascii_alphabetic())
@@ -78,10 +102,20 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 fn unsupported(uri: &str) -> Error {
+    let shown = without_password(uri);
     Error::invalid(format!(
-        "artifact location `{uri}` is not supported: Tidegate keeps artifacts in folders (a path or file:///path) and \
-         serves them as mlflow-artifacts:/; S3, GCS and Azure are not there yet"
+        "artifact location `{shown}` is not supported: Tidegate keeps artifacts in folders (a path or file:///path) and \
+         in buckets (s3://, gs://, wasbs://, abfss://), and serves them as mlflow-artifacts:/; copy what is there to one \
+         of these, or read it directly"
     ))
+}
+
+/// FTP addresses and the like may carry a password.
+fn without_password(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]
@@ -114,9 +148,13 @@ mod tests {
     #[test]
     fn uris_that_are_refused_name_themselves() {
         for uri in [
-            "s3://bucket/a",
-            "gs://bucket",
+            "s3://",
             "wasbs://c@a/b",
+            "dbfs:/a",
+            "hdfs://namenode/a",
+            "ftp://host/a",
+            "sftp://host/a",
+            "r2://bucket/a",
             "https://example.org/files",
             "file://host/a",
             "mlflow-artifacts:/../a",
@@ -127,5 +165,7 @@ mod tests {
             let error = Location::parse(uri).expect_err(uri).to_string();
             assert!(error.contains(uri) || error.starts_with("Invalid path") || error.contains(".."), "{uri}: {error}");
         }
+        let error = Location::parse("ftp://user:secret@host/a").unwrap_err().to_string();
+        assert!(error.starts_with("artifact location `ftp://host/a` is not supported"), "{error}");
     }
 }

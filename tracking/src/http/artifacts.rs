@@ -2,14 +2,16 @@
 
 mod download;
 mod headers;
+mod multipart;
+mod presigned;
 mod proxy;
 mod range;
 
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{RawQuery, State},
-    http::HeaderMap,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, Method},
     response::Response,
     routing::{get, post},
 };
@@ -29,7 +31,11 @@ const SMALL_UPLOAD_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// What is below `/api/2.0/mlflow`.
 pub(crate) fn v2_routes() -> Router<Tracking> {
-    Router::new().route("/artifacts/list", get(list)).route("/upload-artifact", post(upload_small))
+    Router::new()
+        .route("/artifacts/list", get(list))
+        .route("/upload-artifact", post(upload_small))
+        .route("/logged-models/{model_id}/artifacts/files", get(download_of_model))
+        .merge(presigned::v2_routes())
 }
 
 /// `/get-artifact`, which browsers download from.
@@ -77,12 +83,35 @@ async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Js
 }
 
 /// `GET /get-artifact`: downloads one file of a run.
-async fn download_of_run(State(tracking): State<Tracking>, headers: HeaderMap, mut fields: Fields) -> Result<Response> {
+async fn download_of_run(
+    State(tracking): State<Tracking>,
+    method: Method,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response> {
     let run_id = fields.run_id()?;
     let path = ArtifactPath::file(&fields.required_text("path")?)?;
     let artifact_uri = artifact_uri(&tracking, &run_id).await?;
     let (store, root) = tracking.artifacts().locate(&artifact_uri)?;
-    serve(store.as_ref(), &root.join(&path), &headers).await
+    serve(store.as_ref(), &root.join(&path), &method, &headers).await
+}
+
+/// `GET logged-models/<id>/artifacts/files`: downloads one file of a model.
+async fn download_of_model(
+    State(tracking): State<Tracking>,
+    Path(model_id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response> {
+    let path = fields
+        .text("artifact_file_path")?
+        .filter(|it| !it.is_empty())
+        .ok_or_else(|| Error::invalid("Request must include the \"artifact_file_path\" query parameter."))?;
+    let path = ArtifactPath::file(&path)?;
+    let root = tracking.store().model(&model_id, false).await?.info.artifact_uri;
+    let (store, root) = tracking.artifacts().locate(&root)?;
+    serve(store.as_ref(), &root.join(&path), &method, &headers).await
 }
 
 /// `POST upload-artifact`: stores one small file of a run.

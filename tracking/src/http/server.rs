@@ -1,6 +1,6 @@
 //! What clients ask about the server itself: is it up, which version does it speak, what can it do.
 
-use axum::{Json, Router, routing::get};
+use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
 use crate::Tracking;
@@ -19,15 +19,16 @@ pub(crate) fn v3_routes() -> Router<Tracking> {
 }
 
 /// `GET server-info`: the client's probe for what this server supports.
-async fn server_info() -> Json<Value> {
+async fn server_info(State(tracking): State<Tracking>) -> Json<Value> {
+    let direct = tracking.artifacts().direct_offers();
     Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
-        "presigned_upload_run_id_supported": false,
-        "presigned_upload_model_id_supported": false,
+        "multipart_uploads_enabled": direct.multipart_upload,
+        "multipart_downloads_enabled": direct.download,
+        "presigned_upload_run_id_supported": true,
+        "presigned_upload_model_id_supported": true,
         "features_enabled": { "gateway": true },
     }))
 }

@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, header::CONTENT_DISPOSITION, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderValue, Method, header::CONTENT_DISPOSITION, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
     routing::{get, patch, post},
 };
@@ -241,5 +241,5 @@ async fn download(tracking: &Tracking, info: &TraceInfo, path: &str, headers: &H
         .get(keys::ARTIFACT_LOCATION)
         .ok_or_else(|| Error::not_found(format!("Trace with ID '{}' has no artifact location.", info.trace_id)))?;
     let (store, root) = tracking.artifacts().locate(uri)?;
-    artifacts::serve(store.as_ref(), &root.join(&ArtifactPath::file(path)?), headers).await
+    artifacts::serve(store.as_ref(), &root.join(&ArtifactPath::file(path)?), &Method::GET, headers).await
 }

@@ -6,8 +6,8 @@ use axum::body::Body;
 use http::{
     HeaderMap, Request, StatusCode,
     header::{
-        CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-        IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+        CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+        IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_body_util::BodyExt;
@@ -210,6 +210,8 @@ async fn no_path_leads_out_of_the_root() {
         "..%2fsecret",
         "%2e%2e/secret",
         "%2e%2e%2fsecret",
+        "%ef%bc%8e%ef%bc%8e/secret",
+        "a%ef%bc%8f..%ef%bc%8f..%ef%bc%8fsecret",
         "%252e%252e%252fsecret",
         "%25252e%25252e/secret",
         "a/../../secret",
@@ -238,6 +240,9 @@ async fn no_path_leads_out_of_the_root() {
             check("list", server.get_at(&format!("{PROXY}?path={path}")).await);
             check("run list", server.get(&format!("artifacts/list?run_id={run}&path={path}")).await);
             check("run get", server.get_at(&format!("/get-artifact?run_id={run}&path={path}")).await);
+            check("presigned", server.get_at(&format!("/api/2.0/mlflow-artifacts/presigned/{path}")).await);
+            let mpu = format!("/api/2.0/mlflow-artifacts/mpu/create/{path}");
+            check("parts", post(&server, &mpu, json!({"path": "a", "num_parts": 1})).await);
         }
     }
     let mut names: Vec<String> = fs::read_dir(server.folder().join("artifacts"))
@@ -326,19 +331,114 @@ async fn a_path_that_cannot_take_a_file_is_refused() {
     server.get_at(&format!("{PROXY}/file/below")).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
+async fn post(server: &TestServer, uri: &str, body: Value) -> Answer {
+    let request = Request::post(uri).header(CONTENT_TYPE, "application/json").body(body.to_string().into());
+    server.send(request.unwrap()).await
+}
+
 #[tokio::test]
 async fn uploads_in_parts_are_for_buckets() {
     let server = TestServer::start().await;
-    for step in ["create", "complete", "abort"] {
-        let uri = format!("/api/2.0/mlflow-artifacts/mpu/{step}/1");
-        let body = json!({"path": "a", "num_parts": 2}).to_string();
-        let answer =
-            server.send(Request::post(uri).header(CONTENT_TYPE, "application/json").body(body.into()).unwrap());
-        let message = answer.await.error(501, "NOT_IMPLEMENTED");
+    let step =
+        async |step: &str, body: Value| post(&server, &format!("/api/2.0/mlflow-artifacts/mpu/{step}/1/r"), body).await;
+    let part = json!({"part_number": 1, "etag": "x", "url": "http://x"});
+    for (name, body) in [
+        ("create", json!({"path": "/home/me/a.bin", "num_parts": 2})),
+        ("complete", json!({"path": "a", "upload_id": "u", "parts": [part]})),
+        ("abort", json!({"path": "a", "upload_id": "u"})),
+    ] {
+        let message = step(name, body).await.error(501, "NOT_IMPLEMENTED");
         assert_eq!(message, "Multipart upload is not supported for the current artifact repository");
     }
-    server.get_at("/api/2.0/mlflow-artifacts/presigned/a").await.error(501, "NOT_IMPLEMENTED");
+    let refused = async |name: &str, body: Value| step(name, body).await.refused();
+    assert!(refused("create", json!({})).await.contains("'path'"));
+    assert!(refused("create", json!({"path": "a", "num_parts": 10_001})).await.contains("at most 10000 parts"));
+    assert!(refused("create", json!({"path": "a", "num_parts": -1})).await.contains("'num_parts'"));
+    assert!(refused("create", json!({"path": "a/..", "num_parts": 1})).await.starts_with("Invalid path"));
+    assert!(refused("complete", json!({"path": "a", "upload_id": "u"})).await.contains("'parts'"));
+    let twice = json!({"path": "a", "upload_id": "u", "parts": [part, part]});
+    assert!(refused("complete", twice).await.contains("part 2 is missing or there twice"));
+    let message = server.get_at("/api/2.0/mlflow-artifacts/presigned/a").await.error(501, "NOT_IMPLEMENTED");
+    assert_eq!(message, "Presigned download is not supported for the current artifact repository");
     server.get_at("/api/2.0/mlflow-artifacts/nope").await.error(404, "ENDPOINT_NOT_FOUND");
+    let info = server.get_at("/api/3.0/mlflow/server-info").await.ok();
+    assert_eq!(info["multipart_uploads_enabled"], false);
+    assert_eq!(info["presigned_upload_run_id_supported"], true);
+}
+
+#[tokio::test]
+async fn addresses_are_signed_for_buckets_only() {
+    let server = TestServer::start().await;
+    let run = server.run("0", "r", 1).await;
+    let download = async |body: Value| server.post("artifacts/presigned-download-url", body).await.refused();
+    let upload = async |body: Value| server.post("artifacts/presigned-upload-url", body).await.refused();
+    let proxied = "(artifact URI scheme: mlflow-artifacts)";
+    assert!(download(json!({"run_id": run, "path": "a"})).await.contains(proxied));
+    assert!(upload(json!({"run_id": run, "path": "a"})).await.contains(proxied));
+    for seconds in [0, -5, 604_801] {
+        let expect = format!("expiration must be between 1 and 604800 seconds (got {seconds}).");
+        assert_eq!(download(json!({"run_id": run, "path": "a", "expiration": seconds})).await, expect);
+        assert_eq!(upload(json!({"run_id": run, "path": "a", "expiration": seconds})).await, expect);
+    }
+    assert!(download(json!({"path": "a"})).await.contains("'run_id'"));
+    assert!(download(json!({"run_id": run})).await.contains("'path'"));
+    assert!(download(json!({"run_id": run, "path": "%2e%2e/a"})).await.starts_with("Invalid path"));
+    assert!(upload(json!({"run_id": run, "path": "../a"})).await.starts_with("Invalid path"));
+    let one = "Exactly one of run_id and model_id must be provided.";
+    assert_eq!(upload(json!({"path": "a"})).await, one);
+    assert_eq!(upload(json!({"run_id": run, "model_id": "m-1", "path": "a"})).await, one);
+    let body = json!({"run_id": "0".repeat(32), "path": "a"});
+    server.post("artifacts/presigned-download-url", body).await.error(404, "RESOURCE_DOES_NOT_EXIST");
+}
+
+#[tokio::test]
+async fn a_head_request_and_dates_tell_what_is_there() {
+    let server = TestServer::start().await;
+    put(&server, "a.bin", "0123456789").await.ok();
+    let uri = format!("{PROXY}/a.bin");
+    let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+    let file = fs::File::options().write(true).open(server.folder().join("artifacts/a.bin")).unwrap();
+    file.set_modified(written).unwrap();
+
+    let head = async |range: Option<&str>| {
+        let mut request = Request::head(&uri);
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        let answer = server.raw(request.body(Body::empty()).unwrap()).await;
+        let (parts, body) = answer.into_parts();
+        assert!(body.collect().await.unwrap().to_bytes().is_empty());
+        (parts.status, parts.headers)
+    };
+    let (status, headers) = head(None).await;
+    assert_eq!((status, &headers[CONTENT_LENGTH]), (StatusCode::OK, &"10".parse().unwrap()));
+    assert_eq!(headers[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
+    let (status, headers) = head(Some("bytes=2-4")).await;
+    assert_eq!((status, &headers[CONTENT_LENGTH]), (StatusCode::PARTIAL_CONTENT, &"3".parse().unwrap()));
+
+    let since = async |date: &str| download(&server, &uri, &[(IF_MODIFIED_SINCE, date)]).await.0.as_u16();
+    assert_eq!(since("Sun, 06 Nov 1994 08:49:37 GMT").await, 304);
+    assert_eq!(since("Sun, 06 Nov 1994 08:49:36 GMT").await, 200);
+    assert_eq!(since("yesterday").await, 200);
+    let (status, _, body) =
+        download(&server, &uri, &[(RANGE, "bytes=2-4"), (IF_RANGE, "Sun, 06 Nov 1994 08:49:37 GMT")]).await;
+    assert_eq!((status, body.as_str()), (StatusCode::PARTIAL_CONTENT, "234"));
+}
+
+#[tokio::test]
+async fn a_model_has_files() {
+    let server = TestServer::start().await;
+    let model = server.post("logged-models", json!({"experiment_id": "0", "name": "m"})).await.ok();
+    let info = &model["model"]["info"];
+    let (id, uri) = (info["model_id"].as_str().unwrap(), info["artifact_uri"].as_str().unwrap());
+    server.tracking.artifacts().write(uri, "MLmodel", "flavors: {}").await.unwrap();
+    let files = format!("/ajax-api/2.0/mlflow/logged-models/{id}/artifacts/files");
+    let (status, headers, body) = download(&server, &format!("{files}?artifact_file_path=MLmodel"), &[]).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "flavors: {}"));
+    assert_eq!(headers[CONTENT_TYPE], "text/plain");
+    let message = server.get_at(&files).await.refused();
+    assert_eq!(message, "Request must include the \"artifact_file_path\" query parameter.");
+    assert!(server.get_at(&format!("{files}?artifact_file_path=..%2fx")).await.refused().starts_with("Invalid path"));
 }
 
 async fn tracking_with(options: ArtifactOptions, folder: &std::path::Path) -> tracking::Result<Tracking> {
@@ -363,7 +463,9 @@ async fn locations_that_clients_name_are_read_only_where_the_operator_allows() {
     assert!(refused(&folder.path().display().to_string()).await.contains("outside the folders"));
     assert!(refused("/etc").await.contains("outside the folders"));
     assert!(refused(&format!("{inside}/../../../..")).await.contains("may not hold `..`"));
-    assert!(refused("s3://bucket/1").await.contains("S3, GCS and Azure are not there yet"));
+    assert!(refused("dbfs:/bucket/1").await.contains("`dbfs:/bucket/1` is not supported"));
+    let elsewhere = "abfss://c@stranger.dfs.core.windows.net/1";
+    assert!(refused(elsewhere).await.contains("does not connect to artifact location"));
     assert!(refused("mlflow-artifacts:/1").await.contains("--serve-artifacts"));
 
     let router = router(tracking);
@@ -375,9 +477,9 @@ async fn locations_that_clients_name_are_read_only_where_the_operator_allows() {
 }
 
 #[tokio::test]
-async fn destinations_that_are_not_there_yet_are_refused_at_the_start() {
+async fn destinations_that_cannot_work_are_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    for destination in ["s3://bucket/path", "gs://bucket", "wasbs://c@account/x", "mlflow-artifacts:/"] {
+    for destination in ["s3://", "gs://..", "wasbs://c@account/x", "hdfs://namenode/x", "mlflow-artifacts:/"] {
         let options = ArtifactOptions::resolve(None, Some(destination.to_owned()), true);
         let error = tracking_with(options, folder.path()).await.unwrap_err().to_string();
         assert!(error.contains(destination), "{error}");

@@ -3,10 +3,11 @@
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderValue, Response as HttpResponse, StatusCode,
+        HeaderMap, HeaderValue, Method, Response as HttpResponse, StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-            CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+            CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+            X_CONTENT_TYPE_OPTIONS,
         },
     },
     response::Response,
@@ -25,21 +26,26 @@ use crate::{
 const NO_SCRIPTS: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 /// Answers with the file at `path`, or with the part of it that `headers` ask for.
-pub(crate) async fn serve(store: &dyn ArtifactStore, path: &ArtifactPath, headers: &HeaderMap) -> Result<Response> {
+pub(crate) async fn serve(
+    store: &dyn ArtifactStore,
+    path: &ArtifactPath,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response> {
     let meta = store.head(path).await?;
-    let etag = format!("\"{}\"", meta.etag);
-    if knows(headers, &etag) {
-        return finish(HttpResponse::builder().status(StatusCode::NOT_MODIFIED).header(ETAG, etag).body(Body::empty()));
+    let version = Version { etag: format!("\"{}\"", meta.etag), modified: httpdate::fmt_http_date(meta.modified) };
+    let answer = HttpResponse::builder().header(ETAG, &version.etag).header(LAST_MODIFIED, &version.modified);
+    if version.is_known(headers) {
+        return finish(answer.status(StatusCode::NOT_MODIFIED).body(Body::empty()));
     }
-    let answer = HttpResponse::builder()
+    let answer = answer
         .header(CONTENT_TYPE, media_type(path.name()))
         .header(CONTENT_DISPOSITION, content_disposition(path.name()))
         .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(CONTENT_SECURITY_POLICY, NO_SCRIPTS)
         .header(CACHE_CONTROL, "no-cache")
-        .header(ACCEPT_RANGES, "bytes")
-        .header(ETAG, &etag);
-    let selected = match selection(headers, &etag, meta.size) {
+        .header(ACCEPT_RANGES, "bytes");
+    let selected = match version.selection(headers, meta.size) {
         Selection::Whole => 0..meta.size,
         Selection::Part(part) => part,
         Selection::Nothing => {
@@ -51,22 +57,39 @@ pub(crate) async fn serve(store: &dyn ArtifactStore, path: &ArtifactPath, header
         Some(part) => answer.status(StatusCode::PARTIAL_CONTENT).header(CONTENT_RANGE, part),
         None => answer,
     };
-    let bytes = store.get(path, &meta, selected.clone()).await?;
-    finish(answer.header(CONTENT_LENGTH, selected.end - selected.start).body(Body::from_stream(bytes)))
+    let answer = answer.header(CONTENT_LENGTH, selected.end - selected.start);
+    if method == Method::HEAD {
+        return finish(answer.body(Body::empty()));
+    }
+    finish(answer.body(Body::from_stream(store.get(path, &meta, selected).await?)))
 }
 
-/// Whether the client holds this version already.
-fn knows(headers: &HeaderMap, etag: &str) -> bool {
-    let held = headers.get(IF_NONE_MATCH).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    held.split(',').map(|it| it.trim().trim_start_matches("W/")).any(|it| it == etag || it == "*")
+/// What tells versions of a file apart, as headers say it.
+struct Version {
+    etag: String,
+    modified: String,
 }
 
-/// The part that was asked for, unless `If-Range` names another version.
-fn selection(headers: &HeaderMap, etag: &str, size: u64) -> Selection {
-    let same_version = headers.get(IF_RANGE).is_none_or(|it| it.as_bytes() == etag.as_bytes());
-    match headers.get(RANGE).map(HeaderValue::to_str) {
-        Some(Ok(range)) if same_version => range::select(range, size),
-        _ => Selection::Whole,
+impl Version {
+    /// Whether the client holds this version already.
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        if let Some(held) = headers.get(IF_NONE_MATCH) {
+            let held = held.to_str().unwrap_or_default();
+            return held.split(',').map(|it| it.trim().trim_start_matches("W/")).any(|it| it == self.etag || it == "*");
+        }
+        let date = |text: &str| httpdate::parse_http_date(text).ok();
+        let since = headers.get(IF_MODIFIED_SINCE).and_then(|it| date(it.to_str().ok()?));
+        since.is_some_and(|since| date(&self.modified).is_some_and(|modified| modified <= since))
+    }
+
+    /// The part that was asked for, unless `If-Range` names another version.
+    fn selection(&self, headers: &HeaderMap, size: u64) -> Selection {
+        let is_this =
+            |it: &HeaderValue| it.as_bytes() == self.etag.as_bytes() || it.as_bytes() == self.modified.as_bytes();
+        match headers.get(RANGE).map(HeaderValue::to_str) {
+            Some(Ok(range)) if headers.get(IF_RANGE).is_none_or(is_this) => range::select(range, size),
+            _ => Selection::Whole,
+        }
     }
 }
 

@@ -4,16 +4,16 @@ use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri, header::CONTENT_LENGTH},
+    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_LENGTH},
     response::Response,
-    routing::{get, post},
+    routing::get,
 };
 use futures::StreamExt as _;
 
-use super::{Listing, serve};
+use super::{Listing, multipart, presigned, serve};
 use crate::{
     Error, Result, Tracking,
-    artifacts::{ArtifactPath, ByteStream},
+    artifacts::{ArtifactPath, ByteStream, Upload},
     http::{extract::Fields, json::Empty},
 };
 
@@ -25,10 +25,8 @@ pub(crate) fn routes() -> Router<Tracking> {
     Router::new()
         .route("/artifacts", get(list))
         .route("/artifacts/{*path}", get(download).put(upload).delete(remove))
-        .route("/mpu/create/{*path}", post(no_multipart))
-        .route("/mpu/complete/{*path}", post(no_multipart))
-        .route("/mpu/abort/{*path}", post(no_multipart))
-        .route("/presigned/{*path}", get(no_presigned))
+        .merge(multipart::routes())
+        .merge(presigned::proxy_routes())
 }
 
 /// `GET artifacts?path=`: what is in a folder; paths are relative to it.
@@ -39,8 +37,8 @@ async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Js
 }
 
 /// `GET artifacts/<path>`: downloads a file, or a range of it.
-async fn download(State(tracking): State<Tracking>, uri: Uri, headers: HeaderMap) -> Result<Response> {
-    serve(tracking.artifacts().destination()?.as_ref(), &file(&uri)?, &headers).await
+async fn download(State(tracking): State<Tracking>, method: Method, uri: Uri, headers: HeaderMap) -> Result<Response> {
+    serve(tracking.artifacts().destination()?.as_ref(), &file(&uri)?, &method, &headers).await
 }
 
 /// `PUT artifacts/<path>`: stores the body as a file.
@@ -50,34 +48,25 @@ async fn upload(State(tracking): State<Tracking>, uri: Uri, headers: HeaderMap, 
     if announced.is_some_and(|it| it > UPLOAD_BYTES_MAX) {
         return Err(Error::TooLarge(format!("artifact `{path}` is larger than {UPLOAD_BYTES_MAX} bytes")));
     }
-    tracking.artifacts().destination()?.put(&path, bounded(body)).await?;
+    let upload = Upload { body: bounded(body), size: announced };
+    tracking.artifacts().destination()?.put(&path, upload).await?;
     Ok(StatusCode::OK)
 }
 
 /// `DELETE artifacts/<path>`: deletes a file or a folder with all in it.
 async fn remove(State(tracking): State<Tracking>, uri: Uri) -> Result<Json<Empty>> {
-    let path = ArtifactPath::parse(raw_path(&uri))?;
+    let path = ArtifactPath::parse(path_behind(&uri, "/artifacts/"))?;
     tracking.artifacts().destination()?.delete(&path).await?;
     Ok(Json(Empty {}))
 }
 
-/// Only buckets take a file in parts; clients then send it whole.
-async fn no_multipart() -> Error {
-    Error::Unsupported("Multipart upload is not supported for the current artifact repository".to_owned())
-}
-
-/// Only buckets sign addresses; clients then download through this server.
-async fn no_presigned() -> Error {
-    Error::Unsupported("Presigned download is not supported for the current artifact repository".to_owned())
-}
-
 fn file(uri: &Uri) -> Result<ArtifactPath> {
-    ArtifactPath::file(raw_path(uri))
+    ArtifactPath::file(path_behind(uri, "/artifacts/"))
 }
 
 /// The path as it came, still encoded, so that decoding and checking happen in one place.
-fn raw_path(uri: &Uri) -> &str {
-    uri.path().split_once("/artifacts/").map_or("", |(_, path)| path)
+pub(super) fn path_behind<'a>(uri: &'a Uri, route: &str) -> &'a str {
+    uri.path().split_once(route).map_or("", |(_, path)| path)
 }
 
 /// The body as a stream that fails, rather than fills the disk, when it does not end.
