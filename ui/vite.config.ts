@@ -5,7 +5,9 @@ import { defineConfig } from 'vitest/config'
 const server = process.env.TIDEGATE_URL ?? 'http://127.0.0.1:5000'
 const apiPaths = ['/api', '/ajax-api', '/v1', '/endpoints', '/health', '/version', '/get-artifact']
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
+  // A built page does not know at which address it will be served; the server tells it (`ui/lib.rs`).
+  base: command === 'build' ? './' : '/',
   plugins: [react()],
   server: { host: '127.0.0.1', proxy: Object.fromEntries(apiPaths.map((path) => [path, { target: server }])) },
   build: {
@@ -20,4 +22,4 @@ export default defineConfig({
     setupFiles: ['src/test-setup.ts'],
     css: { modules: { classNameStrategy: 'non-scoped' } },
   },
-})
+}))

@@ -3,21 +3,31 @@
 use axum::{
     Json, Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use gateway::Gateway;
 use serde_json::json;
+use tower::ServiceExt as _;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
 use tracking::Tracking;
 
-use crate::guard::{self, Guard};
+use crate::{
+    config::{ServerConfig, TrackingMode},
+    guard::{self, Guard},
+};
 
 /// Tracking, the gateway where there is one, and the UI for every other address.
-pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>, guard: Guard) -> Router {
-    let app = tracking::router(tracking).merge(gateway.map_or_else(no_endpoints, gateway::router));
-    shared(app.fallback(ui::serve), guard)
+pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>, config: &ServerConfig) -> Router {
+    let tracking = match config.mode() {
+        TrackingMode::Everything => tracking::router(tracking),
+        TrackingMode::ArtifactsOnly => tracking::artifacts_only_router(tracking),
+    };
+    let prefix = config.static_prefix();
+    let ui = ui::router(&ui::Options { prefix: prefix.to_owned(), frame_ancestors: config.frames().ancestors() });
+    let app = tracking.merge(gateway.map_or_else(no_endpoints, gateway::router)).fallback_service(ui);
+    below(prefix, shared(app, config.guard()))
 }
 
 /// What clients that list endpoints are told where no gateway is configured: that there are none.
@@ -31,14 +41,46 @@ pub(crate) fn gateway_alone(gateway: Gateway, guard: Guard) -> Router {
     shared(gateway::router(gateway).route("/health", get(|| async { "OK" })).fallback(nothing_here), guard)
 }
 
+/// Moves all addresses below a prefix, but for the artifacts', which clients also ask for without it.
+fn below(prefix: &str, app: Router) -> Router {
+    if prefix.is_empty() {
+        return app;
+    }
+    let words = format!("this server was started with --static-prefix {prefix}, so its addresses begin with it");
+    let outside = move |request: Request| async move {
+        let message = format!("nothing is served at {}: {words}", request.uri().path());
+        (StatusCode::NOT_FOUND, Json(json!({"error_code": "ENDPOINT_NOT_FOUND", "message": message})))
+    };
+    let artifacts = {
+        let app = app.clone();
+        any(move |request: Request| app.clone().oneshot(request))
+    };
+    let root = {
+        let app = app.clone();
+        any(move |mut request: Request| {
+            *request.uri_mut() = Uri::from_static("/");
+            app.clone().oneshot(request)
+        })
+    };
+    Router::new()
+        .route(&format!("{prefix}/"), root)
+        .route("/api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts.clone())
+        .route("/ajax-api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts)
+        .nest(prefix, app)
+        .fallback(outside)
+}
+
 /// What every route has: a span, a guard, a net under panics, and no guessing of content types.
 fn shared(app: Router, guard: Guard) -> Router {
+    let if_guarded = |name: HeaderName, value: Option<&'static str>| {
+        SetResponseHeaderLayer::if_not_present(name, value.map(HeaderValue::from_static))
+    };
+    let sniffing = guard.is_on.then_some("nosniff");
+    let frames = guard.frames.header().filter(|_| guard.is_on);
     guard::protect(app, guard)
         .layer(CatchPanicLayer::custom(|_| broken()))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
+        .layer(if_guarded(header::X_CONTENT_TYPE_OPTIONS, sniffing))
+        .layer(if_guarded(header::X_FRAME_OPTIONS, frames))
         .layer(TraceLayer::new_for_http())
 }
 

@@ -8,8 +8,9 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
+use tracking::Limits;
 
-use crate::guard::Guard;
+use crate::guard::{Frames, Guard};
 
 /// A configuration file larger than this is no configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -37,7 +38,32 @@ pub(crate) struct ServerConfig {
     pub(crate) allowed_hosts: Vec<String>,
     /// Origins of other sites' pages that may change things here.
     pub(crate) cors_allowed_origins: Vec<String>,
+    /// Whether clients read and write artifacts through this server.
+    pub(crate) serve_artifacts: bool,
+    /// Whether it serves artifacts and nothing else.
+    pub(crate) artifacts_only: bool,
+    /// What all addresses begin with.
+    pub(crate) static_prefix: Option<String>,
+    /// Which sites may show this server's pages inside their own.
+    pub(crate) x_frame_options: Frames,
+    /// Whether every host and every page is listened to.
+    pub(crate) disable_security_middleware: bool,
+    /// What `MLFLOW_*` variables set for MLflow's server and this one.
+    #[serde(skip)]
+    pub(crate) limits: Limits,
 }
+
+/// What a server keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrackingMode {
+    /// Records and artifacts.
+    Everything,
+    /// Artifacts alone.
+    ArtifactsOnly,
+}
+
+/// The database of a server that is told of none.
+const DEFAULT_BACKEND_STORE: &str = "sqlite:///mlflow.db";
 
 impl Default for ServerConfig {
     fn default() -> Self {
@@ -45,12 +71,18 @@ impl Default for ServerConfig {
         Self {
             host,
             port,
-            backend_store_uri: "sqlite:///mlflow.db".to_owned(),
+            backend_store_uri: DEFAULT_BACKEND_STORE.to_owned(),
             default_artifact_root: None,
             artifacts_destination: "./mlartifacts".to_owned(),
             gateway: None,
             allowed_hosts: Vec::new(),
             cors_allowed_origins: Vec::new(),
+            serve_artifacts: true,
+            artifacts_only: false,
+            static_prefix: None,
+            x_frame_options: Frames::default(),
+            disable_security_middleware: false,
+            limits: Limits::default(),
         }
     }
 }
@@ -82,6 +114,12 @@ pub(crate) struct Overrides {
     pub(crate) no_gateway: bool,
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) cors_allowed_origins: Option<Vec<String>>,
+    pub(crate) serve_artifacts: Option<bool>,
+    pub(crate) artifacts_only: Option<bool>,
+    pub(crate) static_prefix: Option<String>,
+    pub(crate) x_frame_options: Option<Frames>,
+    pub(crate) disable_security_middleware: Option<bool>,
+    pub(crate) limits: Limits,
 }
 
 impl ServerConfig {
@@ -123,18 +161,77 @@ impl ServerConfig {
             gateway: if over.no_gateway { None } else { over.gateway.or(self.gateway) },
             allowed_hosts: over.allowed_hosts.unwrap_or(self.allowed_hosts),
             cors_allowed_origins: over.cors_allowed_origins.unwrap_or(self.cors_allowed_origins),
+            serve_artifacts: over.serve_artifacts.unwrap_or(self.serve_artifacts),
+            artifacts_only: over.artifacts_only.unwrap_or(self.artifacts_only),
+            static_prefix: over.static_prefix.or(self.static_prefix),
+            x_frame_options: over.x_frame_options.unwrap_or(self.x_frame_options),
+            disable_security_middleware: over.disable_security_middleware.unwrap_or(self.disable_security_middleware),
+            limits: over.limits,
         }
+    }
+
+    /// Refuses what cannot be meant, in MLflow's words where it has some.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if let Some(prefix) = self.static_prefix.as_deref() {
+            check_prefix(prefix)?;
+        }
+        if self.artifacts_only && self.backend_store_uri != DEFAULT_BACKEND_STORE {
+            bail!(
+                "You are starting a tracking server in `--artifacts-only` mode and have provided a value for \
+                 `--backend-store-uri`. A tracking server in `--artifacts-only` mode cannot have a value set for \
+                 `--backend-store-uri` to properly proxy access to the artifact storage location."
+            );
+        }
+        if self.artifacts_only && !self.serve_artifacts {
+            bail!("--artifacts-only with --no-serve-artifacts leaves nothing to serve; leave one of them out");
+        }
+        Ok(())
+    }
+
+    /// What the server keeps.
+    pub(crate) fn mode(&self) -> TrackingMode {
+        if self.artifacts_only { TrackingMode::ArtifactsOnly } else { TrackingMode::Everything }
+    }
+
+    /// What all addresses begin with; empty for nothing.
+    pub(crate) fn static_prefix(&self) -> &str {
+        self.static_prefix.as_deref().unwrap_or_default()
     }
 
     /// Whom to listen to.
     pub(crate) fn guard(&self) -> Guard {
-        Guard { allowed_hosts: self.allowed_hosts.clone(), allowed_origins: self.cors_allowed_origins.clone() }
+        Guard {
+            is_on: !self.disable_security_middleware,
+            allowed_hosts: self.allowed_hosts.clone(),
+            allowed_origins: self.cors_allowed_origins.clone(),
+            frames: self.x_frame_options,
+        }
+    }
+
+    /// Which sites may show the pages; all where nobody is refused anything.
+    pub(crate) fn frames(&self) -> Frames {
+        if self.disable_security_middleware { Frames::None } else { self.x_frame_options }
     }
 
     /// Where to listen.
     pub(crate) fn listen(&self) -> Listen {
         Listen { host: self.host.clone(), port: self.port }
     }
+}
+
+/// A prefix is one path, and MLflow says what is wrong with it in these words.
+fn check_prefix(prefix: &str) -> anyhow::Result<()> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/-._~".contains(it);
+    if !prefix.starts_with('/') {
+        bail!("--static-prefix must begin with a '/'. Got `{prefix}`.");
+    }
+    if prefix.ends_with('/') {
+        bail!("--static-prefix should not end with a '/'. Got `{prefix}`.");
+    }
+    if !prefix.chars().all(is_plain) || prefix.contains("//") || prefix.split('/').any(|it| it == "." || it == "..") {
+        bail!("--static-prefix takes a plain path such as /mlflow. Got `{prefix}`.");
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
@@ -175,6 +272,29 @@ fn nearest_key(words: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let check = |config: ServerConfig, expect: &str| {
+            let words = config.check().unwrap_err().to_string();
+            assert!(words.contains(expect), "{words}");
+        };
+        let with_prefix =
+            |prefix: &str| ServerConfig { static_prefix: Some(prefix.to_owned()), ..ServerConfig::default() };
+        check(with_prefix("mlflow"), "must begin with a '/'");
+        check(with_prefix("/mlflow/"), "should not end with a '/'");
+        check(with_prefix("/"), "should not end with a '/'");
+        check(with_prefix("/{x}"), "plain path");
+        check(with_prefix("/a/../b"), "plain path");
+        with_prefix("/team-a/ml_flow").check().unwrap();
+        let artifacts_only = ServerConfig { artifacts_only: true, ..ServerConfig::default() };
+        artifacts_only.check().unwrap();
+        check(
+            ServerConfig { backend_store_uri: "sqlite:///x.db".to_owned(), ..artifacts_only.clone() },
+            "artifacts-only",
+        );
+        check(ServerConfig { serve_artifacts: false, ..artifacts_only }, "nothing to serve");
+    }
 
     #[test]
     fn a_flag_beats_the_file() {

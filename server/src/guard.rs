@@ -14,13 +14,58 @@ use axum::{
 };
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-/// Whom the server listens to beside this machine and private networks.
-#[derive(Clone, Debug, Default)]
+/// Whom the server listens to.
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
-    /// Host names, with or without port; `*` stands for any text.
+    /// Whether there is any.
+    pub(crate) is_on: bool,
+    /// Host names, with or without port; `*` stands for any text. Where none is given: this machine and private
+    /// networks.
     pub(crate) allowed_hosts: Vec<String>,
-    /// Origins of pages (`https://app.example.com`); `*` stands for any text.
+    /// Origins of pages (`https://app.example.com`) beside those of this machine; `*` stands for any text.
     pub(crate) allowed_origins: Vec<String>,
+    /// Which sites may show this server's pages inside their own.
+    pub(crate) frames: Frames,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { is_on: true, allowed_hosts: Vec::new(), allowed_origins: Vec::new(), frames: Frames::default() }
+    }
+}
+
+/// Which sites may show this server's pages inside their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "UPPERCASE")]
+#[value(rename_all = "UPPERCASE")]
+pub(crate) enum Frames {
+    /// Only this server's own pages.
+    #[default]
+    SameOrigin,
+    /// None.
+    Deny,
+    /// All.
+    None,
+}
+
+impl Frames {
+    /// The value of `X-Frame-Options`.
+    pub(crate) fn header(self) -> Option<&'static str> {
+        match self {
+            Self::SameOrigin => Some("SAMEORIGIN"),
+            Self::Deny => Some("DENY"),
+            Self::None => None,
+        }
+    }
+
+    /// The same as a content security policy says it.
+    pub(crate) fn ancestors(self) -> &'static str {
+        match self {
+            Self::SameOrigin => "'self'",
+            Self::Deny => "'none'",
+            Self::None => "*",
+        }
+    }
 }
 
 /// Paths that answer whoever asks, so that probes need not know the server's name.
@@ -28,12 +73,17 @@ const OPEN_PATHS: [&str; 2] = ["/health", "/version"];
 
 /// Puts the guard before every route.
 pub(crate) fn protect(app: Router, guard: Guard) -> Router {
+    if !guard.is_on {
+        return app;
+    }
     let guard = Arc::new(guard);
     let for_cors = Arc::clone(&guard);
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| for_cors.knows_origin(origin)))
         .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request());
+        .allow_headers(AllowHeaders::mirror_request())
+        // A page may act for who is logged in only where its origin is named.
+        .allow_credentials(!guard.allowed_origins.iter().any(|it| it == "*"));
     app.layer(cors).layer(middleware::from_fn_with_state(guard, check))
 }
 
@@ -66,7 +116,10 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
 impl Guard {
     fn knows_host(&self, host: &str) -> bool {
         let name = name_of(host);
-        is_near(name) || self.allowed_hosts.iter().any(|it| matches(it, host) || matches(it, name))
+        if self.allowed_hosts.is_empty() {
+            return is_near(name);
+        }
+        self.allowed_hosts.iter().any(|it| matches(it, host) || matches(it, name))
     }
 
     fn knows_origin(&self, origin: &HeaderValue) -> bool {

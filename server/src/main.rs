@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod connections;
 mod guard;
 #[cfg(feature = "local")]
 mod local;

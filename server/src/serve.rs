@@ -1,21 +1,22 @@
 //! From a configuration to a server that listens, and back down again without losing anything.
 
-use std::{future::Future, path::Path, path::PathBuf, process::ExitCode, time::Duration};
+use std::{future::Future, path::Path, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context, anyhow};
-use axum::{Router, serve::ListenerExt};
+use axum::Router;
 use gateway::{Gateway, Parts};
+use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracking::{ArtifactOptions, Artifacts, Tracking};
 
 use crate::{
     app,
-    config::{Listen, ServerConfig},
+    config::{Listen, ServerConfig, TrackingMode},
+    connections::{self, Limits},
     guard::Guard,
     recorder::{self, Recorder},
 };
@@ -38,9 +39,9 @@ pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyh
 /// Tracking, gateway and UI on one port.
 pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
+    config.check()?;
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
     let listener = bind(&config.listen()).await?;
-    let guard = config.guard();
     let artifacts = artifact_options(&config);
     Artifacts::open(&artifacts).context("--artifacts-destination (artifacts_destination in the file)")?;
     // So do the models, which may be missing or broken.
@@ -49,14 +50,35 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
         Some(it) => Some(start_gateway(it, Parts { open_local: open_local(), calls: Some(calls) }).await?),
         None => None,
     };
-    let db = db::Db::open(&config.backend_store_uri).await?;
-    let tracking = Tracking::open(db, artifacts).await?;
+    let database = Database::of(&config)?;
+    let db = db::Db::open(&database.uri).await?;
+    let tracking = Tracking::open(db, artifacts).await?.with_limits(config.limits);
     let recorder = Recorder::start(&tracking, recorded);
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
-    serve(listener, app::everything(tracking, gateway, guard)).await?;
+    let app = app::everything(tracking, gateway, &config);
+    serve(listener, app, config.static_prefix()).await?;
     drop(dropped);
     recorder.finish().await;
     Ok(())
+}
+
+/// The database to open; a server of artifacts alone has one of its own that ends with it.
+struct Database {
+    uri: String,
+    _folder: Option<TempDir>,
+}
+
+impl Database {
+    fn of(config: &ServerConfig) -> anyhow::Result<Self> {
+        match config.mode() {
+            TrackingMode::Everything => Ok(Self { uri: config.backend_store_uri.clone(), _folder: None }),
+            TrackingMode::ArtifactsOnly => {
+                let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+                let uri = format!("sqlite:///{}", folder.path().join("nothing.db").display());
+                Ok(Self { uri, _folder: Some(folder) })
+            }
+        }
+    }
 }
 
 /// The gateway without a database.
@@ -64,7 +86,7 @@ pub(crate) async fn gateway_alone(config: PathBuf, listen: Listen, guard: Guard)
     let config = load_gateway_config(&config)?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
-    serve(listener, app::gateway_alone(gateway, guard)).await
+    serve(listener, app::gateway_alone(gateway, guard), "").await
 }
 
 fn load_gateway_config(file: &Path) -> anyhow::Result<gateway::Config> {
@@ -100,7 +122,11 @@ pub(crate) fn open_local() -> Option<gateway::OpenLocal> {
 }
 
 fn artifact_options(config: &ServerConfig) -> ArtifactOptions {
-    ArtifactOptions::resolve(config.default_artifact_root.clone(), Some(config.artifacts_destination.clone()), true)
+    ArtifactOptions::resolve(
+        config.default_artifact_root.clone(),
+        Some(config.artifacts_destination.clone()),
+        config.serve_artifacts,
+    )
 }
 
 async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
@@ -114,39 +140,27 @@ async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until the process is told to stop, then lets running requests finish.
-async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
+async fn serve(listener: TcpListener, app: Router, prefix: &str) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener has no address")?;
     // Before anyone is told that there is something to stop.
     let mut stop = StopSignals::listen().context("cannot listen for SIGINT and SIGTERM")?;
     // The one line that tells people and scripts that the server is ready; not a log line, so no filter hides it.
-    eprintln!("tidegate listening on http://{address}");
-    let listener = listener.tap_io(|stream| {
-        // A streamed token is a small packet that must not wait for the next.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-        }
-    });
-    let (stopping, stopped) = oneshot::channel();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stop.next().await;
-        tracing::info!("stopping: letting running requests finish");
-        let _ = stopping.send(stop);
-    });
-    let patience = async {
-        if let Ok(mut stop) = stopped.await {
-            tokio::select! {
-                () = tokio::time::sleep(FINISH_TIMEOUT) => {}
-                () = stop.next() => {}
-            }
-            tracing::warn!("stopping without waiting any longer");
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
+    eprintln!("tidegate listening on http://{address}{prefix}");
+    let stopping = CancellationToken::new();
+    let mut server = pin!(connections::serve(listener, app, Limits::default(), stopping.clone()));
     tokio::select! {
-        outcome = server => outcome.context("serving failed"),
-        () = patience => Ok(()),
+        () = server.as_mut() => return Ok(()),
+        () = stop.next() => {}
     }
+    tracing::info!("stopping: letting running requests finish");
+    stopping.cancel();
+    tokio::select! {
+        () = server => return Ok(()),
+        () = tokio::time::sleep(FINISH_TIMEOUT) => {}
+        () = stop.next() => {}
+    }
+    tracing::warn!("stopping without waiting any longer");
+    Ok(())
 }
 
 /// The signals that ask a server to stop; from `listen` on, none of them ends the process by itself.

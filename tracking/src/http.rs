@@ -14,7 +14,9 @@ mod traces;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, OriginalUri},
-    http::Method,
+    http::{Method, StatusCode},
+    response::Html,
+    routing::any,
 };
 
 pub(crate) use json::double;
@@ -28,7 +30,7 @@ pub(crate) const MAX_BODY_BYTES: usize = 33 * 1024 * 1024;
 pub fn router(tracking: Tracking) -> Router {
     let v2 = v2_routes().fallback(not_found);
     let v3 = v3_routes().fallback(not_found);
-    let proxied = artifacts::proxy_routes().fallback(not_found);
+    let proxied = proxied_routes(&tracking);
     Router::new()
         .nest("/api/2.0/mlflow", v2.clone())
         .nest("/ajax-api/2.0/mlflow", v2.clone())
@@ -44,6 +46,61 @@ pub fn router(tracking: Tracking) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(tracking)
+}
+
+/// Serves artifacts and what clients ask about the server itself; the rest of the API says that it is switched off.
+pub fn artifacts_only_router(tracking: Tracking) -> Router {
+    let proxied = proxied_routes(&tracking);
+    let server_info = server::v3_routes();
+    let mut app = Router::new()
+        .nest("/api/2.0/mlflow-artifacts", proxied.clone())
+        .nest("/ajax-api/2.0/mlflow-artifacts", proxied)
+        .nest("/api/3.0/mlflow", server_info.clone().fallback(no_records))
+        .nest("/ajax-api/3.0/mlflow", server_info.fallback(no_records))
+        .merge(server::root_routes());
+    for path in ["/api/2.0/mlflow/{*rest}", "/ajax-api/2.0/mlflow/{*rest}", "/api/2.0/preview/mlflow/{*rest}"] {
+        app = app.route(path, any(no_records));
+    }
+    for path in ["/get-artifact", "/v1/traces", "/graphql"] {
+        app = app.route(path, any(no_records));
+    }
+    app.method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(tracking)
+}
+
+/// The artifact proxy, or the words that it is switched off.
+fn proxied_routes(tracking: &Tracking) -> Router<Tracking> {
+    if tracking.artifact_options().serve_artifacts {
+        artifacts::proxy_routes().fallback(not_found)
+    } else {
+        Router::new().fallback(no_proxy)
+    }
+}
+
+/// MLflow's answer where the artifact proxy is switched off: 503 and a sentence, no JSON.
+async fn no_proxy(OriginalUri(uri): OriginalUri) -> (StatusCode, Html<String>) {
+    let path = escaped(uri.path());
+    let words = format!(
+        "Endpoint: {path} disabled due to the mlflow server running with `--no-serve-artifacts`. To enable artifacts \
+         server functionality, run `mlflow server` with `--serve-artifacts`"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, Html(words))
+}
+
+/// MLflow's answer where everything but the artifact proxy is switched off.
+async fn no_records(OriginalUri(uri): OriginalUri) -> (StatusCode, Html<String>) {
+    let path = escaped(uri.path());
+    let words = format!(
+        "Endpoint: {path} disabled due to the mlflow server running in `--artifacts-only` mode. To enable tracking \
+         server functionality, run `mlflow server` without `--artifacts-only`"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, Html(words))
+}
+
+/// A path as HTML shows it.
+fn escaped(path: &str) -> String {
+    path.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// What is served below `/api/2.0/mlflow` and its aliases.

@@ -28,10 +28,10 @@ pub use artifacts::{
     Entry as ArtifactEntry, SignedDownload, SignedUpload, StartedUpload, Upload as ArtifactUpload, UploadedPart,
 };
 pub use error::Error;
-pub use http::router;
+pub use http::{artifacts_only_router, router};
 pub use page::Page;
 pub use store::Store;
-pub use tracking::Tracking;
+pub use tracking::{Limits, Tracking};
 
 /// What calls into tracking give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ArtifactOptions, Artifacts, Result, Store};
+use crate::{ArtifactOptions, Artifacts, Result, Store, validate::ARTIFACT_LOCATION_CHARS_MAX};
 
 /// Everything that tracking needs to serve requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -10,6 +10,31 @@ pub struct Tracking {
     store: Store,
     artifacts: Artifacts,
     artifact_options: Arc<ArtifactOptions>,
+    limits: Limits,
+}
+
+/// Limits that MLflow's server takes from variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether the values of params and tags that are too long are cut; otherwise they are refused.
+    pub truncate_long_values: bool,
+    /// Characters at most in an experiment's artifact location.
+    pub artifact_location_chars_max: usize,
+    /// Fields at most at the root of a GraphQL query.
+    pub graphql_root_fields_max: usize,
+    /// Aliases at most at one level of a GraphQL query.
+    pub graphql_aliases_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            truncate_long_values: true,
+            artifact_location_chars_max: ARTIFACT_LOCATION_CHARS_MAX,
+            graphql_root_fields_max: 10,
+            graphql_aliases_max: 10,
+        }
+    }
 }
 
 impl Tracking {
@@ -17,7 +42,18 @@ impl Tracking {
     pub async fn open(db: db::Db, artifact_options: ArtifactOptions) -> Result<Self> {
         let artifacts = Artifacts::open(&artifact_options)?;
         let store = Store::open(db, &artifact_options.default_artifact_root).await?;
-        Ok(Self { store, artifacts, artifact_options: Arc::new(artifact_options) })
+        Ok(Self { store, artifacts, artifact_options: Arc::new(artifact_options), limits: Limits::default() })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The limits that requests are held against.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The domain's methods: experiments, runs, metrics, traces.

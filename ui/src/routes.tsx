@@ -1,5 +1,6 @@
 /** Every address of the app. Each page is loaded when it is first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import { prefix } from './lib/base'
 import { parseSearch, stringifySearch } from './lib/search'
 import { Shell } from './components/Shell'
 import { NotFound } from './pages/notfound/NotFound'
@@ -43,7 +44,7 @@ const gateway = createRoute({ getParentRoute: () => root, path: '/gateway', vali
 
 const routeTree = root.addChildren([home, experiments, experiment, run, compare, traces, trace, playground, gateway, settings])
 
-export const router = createRouter({ routeTree, parseSearch, stringifySearch, defaultPreload: 'intent', scrollRestoration: false })
+export const router = createRouter({ routeTree, basepath: prefix || '/', parseSearch, stringifySearch, defaultPreload: 'intent', scrollRestoration: false })
 
 declare module '@tanstack/react-router' {
   interface Register {
@@ -54,7 +55,7 @@ declare module '@tanstack/react-router' {
 /** MLflow's client prints `/#/experiments/1/runs/<id>`; such links open the same thing here. */
 export function redirectHash() {
   const path = mlflowHash(location.hash)
-  if (path) history.replaceState(null, '', path)
+  if (path) history.replaceState(null, '', prefix + path)
 }
 
 export function mlflowHash(hash: string): string | undefined {

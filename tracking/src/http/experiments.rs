@@ -64,6 +64,14 @@ async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<
         artifact_location: fields.text("artifact_location")?,
         tags: tags(&mut fields)?,
     };
+    let chars_max = tracking.limits().artifact_location_chars_max;
+    if new.artifact_location.as_ref().is_some_and(|it| it.chars().count() > chars_max) {
+        return Err(Error::invalid(format!(
+            "Invalid artifact path length. The length of the artifact path cannot be greater than {chars_max} \
+             characters. To configure this limit, please set the MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment \
+             variable."
+        )));
+    }
     let experiment_id = tracking.store().create_experiment(new).await?;
     Ok(Json(Created { experiment_id }))
 }

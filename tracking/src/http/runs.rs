@@ -17,8 +17,8 @@ use crate::{
     dataset::{Dataset, DatasetInput},
     experiment::{ExperimentId, Tag, ViewType},
     metric::Metric,
-    run::{Batch, ModelInput, ModelOutput, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
-    validate::{PAGE_MAX, python_list},
+    run::{Batch, ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
+    validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length, python_list},
 };
 
 /// The page size of a search that names none.
@@ -69,6 +69,7 @@ async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<
         run_name: fields.text("run_name")?,
         tags: tags(&mut fields)?,
     };
+    check_lengths(&tracking, &[], &new.tags, "")?;
     let run = tracking.store().create_run(new).await?;
     Ok(Json(One { run }))
 }
@@ -125,7 +126,9 @@ async fn log_metric(State(tracking): State<Tracking>, mut fields: Fields) -> Res
 
 async fn log_param(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Empty>> {
     let run_id = fields.run_id()?;
-    tracking.store().log_param(&run_id, param(&mut fields)?).await?;
+    let param = param(&mut fields)?;
+    check_lengths(&tracking, std::slice::from_ref(&param), &[], "")?;
+    tracking.store().log_param(&run_id, param).await?;
     Ok(Json(Empty {}))
 }
 
@@ -137,6 +140,7 @@ async fn log_batch(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
         params: fields.objects("params")?.iter_mut().map(param).collect::<Result<_>>()?,
         tags: tags(&mut fields)?,
     };
+    check_lengths(&tracking, &batch.params, &batch.tags, "tags")?;
     tracking.store().log_batch(&run_id, batch).await?;
     Ok(Json(Empty {}))
 }
@@ -144,6 +148,7 @@ async fn log_batch(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
 async fn set_tag(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Empty>> {
     let run_id = fields.run_id()?;
     let tag = Tag { key: fields.required_text("key")?, value: fields.text("value")?.unwrap_or_default() };
+    check_lengths(&tracking, &[], std::slice::from_ref(&tag), "")?;
     tracking.store().set_tag(&run_id, tag).await?;
     Ok(Json(Empty {}))
 }
@@ -193,6 +198,22 @@ async fn log_model(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
     }
     tracking.store().record_model(&run_id, model_summary(model)).await?;
     Ok(Json(Empty {}))
+}
+
+/// Refuses values that are too long where the server is told not to cut them; `list` is what messages call the tags'
+/// list, empty where a tag stands alone.
+fn check_lengths(tracking: &Tracking, params: &[Param], tags: &[Tag], list: &str) -> Result<()> {
+    if tracking.limits().truncate_long_values {
+        return Ok(());
+    }
+    for param in params {
+        check_length("Param value", PARAM_VALUE_CHARS_MAX, &param.value)?;
+    }
+    for (index, tag) in tags.iter().enumerate() {
+        let path = if list.is_empty() { "value".to_owned() } else { format!("{list}[{index}].value") };
+        check_length(&path, TAG_VALUE_CHARS_MAX, &tag.value)?;
+    }
+    Ok(())
 }
 
 fn metric(fields: &mut Fields) -> Result<Metric> {

@@ -1,4 +1,5 @@
 /** One door to the server: JSON requests, and both error shapes (MLflow's and OpenAI's) as one `ApiError`. */
+import { prefix, serverUrl } from '../lib/base'
 
 /** What the server said went wrong; `message` is written for people. */
 export class ApiError extends Error {
@@ -30,7 +31,7 @@ export function withQuery(path: string, query: Query = {}): string {
 export async function send(path: string, { method = 'GET', query, body, signal }: Options = {}): Promise<Response> {
   let response: Response
   try {
-    response = await fetch(withQuery(path, query), {
+    response = await fetch(prefix + withQuery(path, query), {
       method,
       signal,
       headers: body === undefined ? undefined : { 'content-type': 'application/json' },
@@ -38,7 +39,7 @@ export async function send(path: string, { method = 'GET', query, body, signal }
     })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
-    throw new ApiError(0, 'UNREACHABLE', `the server at ${location.origin} does not answer; check that it is running`)
+    throw new ApiError(0, 'UNREACHABLE', `the server at ${serverUrl} does not answer; check that it is running`)
   }
   if (!response.ok) throw await readError(response)
   return response

@@ -8,6 +8,7 @@ import { Code } from '../../components/Code'
 import { State } from '../../components/Status'
 import { Age } from '../../components/Time'
 import styles from './Experiments.module.css'
+import { serverUrl } from '../../lib/base'
 
 /** One screenful. */
 const shown = 24
@@ -30,7 +31,7 @@ export function RecentRuns({ experiments }: { experiments: Experiment[] }) {
         <h2>First steps</h2>
         <div className={styles.first}>
           <p className="muted">Log a run from Python, and it appears here:</p>
-          <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri(\n    "${location.origin}"\n)\nwith mlflow.start_run():\n    mlflow.log_metric("score", 0.9)`} />
+          <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri(\n    "${serverUrl}"\n)\nwith mlflow.start_run():\n    mlflow.log_metric("score", 0.9)`} />
           <p className="muted">
             Or try a model in the <Link to="/playground">playground</Link>; what you do there can be saved as a run.
           </p>

@@ -14,6 +14,7 @@ import { PromptArea } from '../playground/PromptArea'
 import styles from './EndpointPanel.module.css'
 import type { Recent } from './recent'
 import { curlFor, mlflowFor, openaiFor } from './snippets'
+import { serverUrl } from '../../lib/base'
 
 const snippets = [
   { id: 'curl', label: 'curl' },
@@ -87,9 +88,9 @@ export function EndpointPanel({ endpoint, recent, onCalled }: { endpoint: Endpoi
       <div className={styles.snippets}>
         <Tabs label="How to call it" tabs={[...snippets]} value={snippet} onChange={setSnippet} />
       </div>
-      {snippet === 'curl' && <Code text={curlFor(location.origin, invocationsPath(endpoint.name), body)} language="bash" wrap label="curl command" />}
-      {snippet === 'openai' && <Code text={openaiFor(location.origin, endpoint, text)} language="python" label="Python with the OpenAI client" />}
-      {snippet === 'mlflow' && <Code text={mlflowFor(location.origin, endpoint, body)} language="python" label="Python with the MLflow client" />}
+      {snippet === 'curl' && <Code text={curlFor(serverUrl, invocationsPath(endpoint.name), body)} language="bash" wrap label="curl command" />}
+      {snippet === 'openai' && <Code text={openaiFor(serverUrl, endpoint, text)} language="python" label="Python with the OpenAI client" />}
+      {snippet === 'mlflow' && <Code text={mlflowFor(serverUrl, endpoint, body)} language="python" label="Python with the MLflow client" />}
     </section>
   )
 }

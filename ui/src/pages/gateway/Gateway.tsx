@@ -15,6 +15,7 @@ import { EndpointPanel } from './EndpointPanel'
 import styles from './Gateway.module.css'
 import { Latencies } from './Latencies'
 import { recentOf, type Recent } from './recent'
+import { serverUrl } from '../../lib/base'
 
 /** Traces that the gateway recorded; other traces carry no endpoint. */
 const recordedCalls = "metadata.`mlflow.gateway.endpointId` != ''"
@@ -34,7 +35,7 @@ export function Gateway() {
   const choose = (name: string) => void navigate({ to: '/gateway', search: { endpoint: name }, replace: true })
 
   return (
-    <Page title="Gateway" documentTitle="Gateway" meta={endpoints.data && <span>{count(endpoints.data.length, 'endpoint')} at <span className="num">{location.origin}</span></span>}>
+    <Page title="Gateway" documentTitle="Gateway" meta={endpoints.data && <span>{count(endpoints.data.length, 'endpoint')} at <span className="num">{serverUrl}</span></span>}>
       {endpoints.isPending && <Loading />}
       {endpoints.isError && <Failure error={endpoints.error} what="the gateway’s endpoints" onRetry={() => void endpoints.refetch()} />}
       {endpoints.data?.length === 0 && <NoEndpoints />}

@@ -22,6 +22,7 @@ import { promptOf } from './replay'
 import { saveRun } from './saveRun'
 import { curlOf, pythonOf } from './snippets'
 import { useGenerations } from './useGenerations'
+import { serverUrl } from '../../lib/base'
 
 export function Playground() {
   const endpoints = useQuery(endpointsQuery)
@@ -94,7 +95,7 @@ function Bench({ endpoints }: { endpoints: Endpoint[] }) {
 
   const copy = async (column: Column, kind: 'curl' | 'python') => {
     try {
-      const text = kind === 'curl' ? curlOf(location.origin, callFor(column)) : pythonOf(location.origin, callFor(column))
+      const text = kind === 'curl' ? curlOf(serverUrl, callFor(column)) : pythonOf(serverUrl, callFor(column))
       toast((await copyText(text)) ? `Copied as ${kind === 'curl' ? 'curl' : 'Python'}` : 'This browser does not allow copying', false)
     } catch (error) {
       toast(messageOf(error), true)

@@ -13,6 +13,7 @@ import styles from './Artifacts.module.css'
 import { kindOf, type PreviewKind } from './previewKind'
 import { parseSplit, tableFromCsv } from './preview'
 import { PreviewTable } from './PreviewTable'
+import { prefix } from '../../lib/base'
 
 /** Rows parsed from a CSV; the rest is in the download. */
 const csvRowsMax = 20_000
@@ -27,7 +28,7 @@ export function ArtifactPreview({ run, path }: { run: Run; path: string }) {
         <span className="truncate grow num" title={path}>
           {path}
         </span>
-        <a className={buttonClass()} href={url} download={name}>
+        <a className={buttonClass()} href={prefix + url} download={name}>
           <Download />
           Download
         </a>
@@ -35,7 +36,7 @@ export function ArtifactPreview({ run, path }: { run: Run; path: string }) {
       <div className={styles.content}>
         {kind === 'image' ? (
           <div className={styles.picture}>
-            <img src={url} alt={name} />
+            <img src={prefix + url} alt={name} />
           </div>
         ) : kind === 'none' ? (
           <p className={styles.hint}>There is no preview for this kind of file.</p>

@@ -8,6 +8,7 @@ import { Empty, Failure, Loading } from '../../components/Empty'
 import { ArtifactPreview } from './ArtifactPreview'
 import { ArtifactTree } from './ArtifactTree'
 import styles from './Artifacts.module.css'
+import { serverUrl } from '../../lib/base'
 
 const route = getRouteApi('/runs/$id')
 
@@ -21,7 +22,7 @@ export function Artifacts({ run }: { run: Run }) {
   if (root.data.length === 0)
     return (
       <Empty title="No files" text="A run keeps files that are logged to it.">
-        <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri("${location.origin}")\nwith mlflow.start_run(run_id="${run.info.run_id}"):\n    mlflow.log_artifact("report.md")`} />
+        <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri("${serverUrl}")\nwith mlflow.start_run(run_id="${run.info.run_id}"):\n    mlflow.log_artifact("report.md")`} />
       </Empty>
     )
   // Without a choice, the evaluation table or the first file is what one came for.

@@ -3,10 +3,11 @@ import type { Experiment } from '../../api/types'
 import { Button } from '../../components/Button'
 import { Code } from '../../components/Code'
 import { Empty } from '../../components/Empty'
+import { serverUrl } from '../../lib/base'
 
 const snippet = (experiment: Experiment) => `import mlflow
 
-mlflow.set_tracking_uri("${location.origin}")
+mlflow.set_tracking_uri("${serverUrl}")
 mlflow.set_experiment(${JSON.stringify(experiment.name)})
 
 with mlflow.start_run():

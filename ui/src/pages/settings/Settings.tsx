@@ -7,6 +7,7 @@ import { Page, Scroll, Section } from '../../components/Page'
 import { ThemeSwitch } from '../../components/Shell'
 import { State, Status } from '../../components/Status'
 import styles from './Settings.module.css'
+import { serverUrl } from '../../lib/base'
 
 export function Settings() {
   const version = useQuery({ queryKey: ['version'], queryFn: ({ signal }) => send('/version', { signal }).then((it) => it.text()) })
@@ -24,17 +25,17 @@ export function Settings() {
           <Section title="Server">
             <Details
               items={{
-                address: <span className="num">{location.origin}</span>,
+                address: <span className="num">{serverUrl}</span>,
                 health: health.error ? <Status tone="bad">not answering</Status> : health.data ? <State value="OK" /> : '…',
                 'speaks as MLflow': <span className="num">{version.data && !version.data.startsWith('<') ? version.data.trim() : '–'}</span>,
               }}
             />
           </Section>
           <Section title="Track from Python" aside={<span className="faint">any MLflow 3 client works unchanged</span>}>
-            <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri("${location.origin}")\nmlflow.set_experiment("my-experiment")`} />
+            <Code language="python" text={`import mlflow\n\nmlflow.set_tracking_uri("${serverUrl}")\nmlflow.set_experiment("my-experiment")`} />
           </Section>
           <Section title="Call a model" aside={<span className="faint">the OpenAI protocol; the model is the name of an endpoint</span>}>
-            <Code language="python" text={`from openai import OpenAI\n\nclient = OpenAI(base_url="${location.origin}/v1", api_key="none")`} />
+            <Code language="python" text={`from openai import OpenAI\n\nclient = OpenAI(base_url="${serverUrl}/v1", api_key="none")`} />
           </Section>
           <Section title="Privacy">
             <p className="muted">Everything on these pages comes from this server: no telemetry, no fonts or scripts from elsewhere.</p>

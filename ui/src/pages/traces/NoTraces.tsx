@@ -1,6 +1,7 @@
 /** Teaches the two ways a trace comes to be. */
 import { Code } from '../../components/Code'
 import { Empty } from '../../components/Empty'
+import { serverUrl } from '../../lib/base'
 
 export function NoTraces({ experimentId }: { experimentId?: string }) {
   return (
@@ -9,7 +10,7 @@ export function NoTraces({ experimentId }: { experimentId?: string }) {
         language="python"
         text={`import mlflow
 
-mlflow.set_tracking_uri("${location.origin}")
+mlflow.set_tracking_uri("${serverUrl}")
 ${experimentId ? `mlflow.set_experiment(experiment_id="${experimentId}")\n` : ''}
 @mlflow.trace
 def answer(question):
