@@ -2,7 +2,14 @@
 
 use futures::future::BoxFuture;
 
-use crate::{Dialect, Error, Reader, Record, Result, Tx, Value, sqlite::Sqlite};
+use crate::{
+    Dialect, Error, Reader, Record, Result, Tx, Value, mysql,
+    mysql::MySql,
+    postgres,
+    postgres::Postgres,
+    sqlite::Sqlite,
+    uri::{self, Address},
+};
 
 /// An open database with MLflow's schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,33 +20,62 @@ pub struct Db {
 #[derive(Clone, Debug)]
 enum Driver {
     Sqlite(Sqlite),
+    Postgres(Postgres),
+    MySql(MySql),
 }
 
 impl Db {
-    /// Opens the database at an MLflow address (`sqlite:///file.db`), creating file and tables where there are none.
+    /// Opens the database at an MLflow address (`sqlite:///file.db`, `postgresql://user:password@host/database`,
+    /// `mysql://…`), creating file and tables where there are none.
     ///
     /// A database of another schema revision is refused with what to do.
     pub async fn open(uri: &str) -> Result<Self> {
-        Ok(Self { driver: Driver::Sqlite(Sqlite::open(uri).await?) })
+        let driver = match uri::parse(uri)? {
+            Address::Sqlite(file) => Driver::Sqlite(Sqlite::open(file, uri).await?),
+            Address::Postgres(uri) => Driver::Postgres(Box::pin(postgres::open(&uri)).await?),
+            Address::MySql(uri) => Driver::MySql(Box::pin(mysql::open(&uri)).await?),
+        };
+        Ok(Self { driver })
     }
 
     /// Which kind of database it is.
     pub fn dialect(&self) -> Dialect {
         match self.driver {
             Driver::Sqlite(_) => Dialect::Sqlite,
+            Driver::Postgres(_) => Dialect::Postgres,
+            Driver::MySql(_) => Dialect::MySql,
         }
     }
+
+    // What the servers' drivers keep while they wait is boxed: it would make every caller's future large.
 
     /// All rows of a query.
     pub async fn fetch_all<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
-        self.read(move |reader| reader.fetch_all(&sql, &args)).await
+        let mut records = Vec::new();
+        match &self.driver {
+            Driver::Sqlite(sqlite) => return sqlite.read(move |reader| reader.fetch_all(&sql, &args)).await,
+            Driver::Postgres(server) => {
+                let mut held = Box::pin(server.take()).await?;
+                Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await?;
+                held.give_back();
+            }
+            Driver::MySql(server) => {
+                let mut held = Box::pin(server.take()).await?;
+                Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await?;
+                held.give_back();
+            }
+        }
+        Ok(records)
     }
 
     /// The first row of a query, if it has one.
     pub async fn fetch_optional<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
-        self.read(move |reader| reader.fetch_optional(&sql, &args)).await
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.read(move |reader| reader.fetch_optional(&sql, &args)).await,
+            Driver::Postgres(_) | Driver::MySql(_) => Ok(self.fetch_all(sql, args).await?.into_iter().next()),
+        }
     }
 
     /// The first row of a query that always has one, such as a count.
@@ -56,6 +92,8 @@ impl Db {
     {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.read(work).await,
+            Driver::Postgres(server) => Box::pin(server.read(work)).await,
+            Driver::MySql(server) => Box::pin(server.read(work)).await,
         }
     }
 
@@ -73,6 +111,8 @@ impl Db {
     {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.write(work).await,
+            Driver::Postgres(server) => Box::pin(server.write(work)).await,
+            Driver::MySql(server) => Box::pin(server.write(work)).await,
         }
     }
 }

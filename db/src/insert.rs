@@ -1,6 +1,8 @@
 //! Inserts as each database spells them.
 
-use crate::Dialect;
+use std::cmp::Ordering;
+
+use crate::{Dialect, Value};
 
 /// What an insert does with a row whose unique key is taken.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,33 @@ pub(crate) fn push_tail(
             sql.push(')');
         }
     }
+}
+
+/// The rows in the order of their keys, so that writers of the same rows take their locks one after the other.
+pub(crate) fn in_key_order(columns: &[&str], on_conflict: OnConflict<'_>, values: Vec<Value>) -> Vec<Value> {
+    let key: Vec<usize> = match on_conflict {
+        OnConflict::Update { key, .. } | OnConflict::UpdateIfGreater { key, .. } => {
+            columns.iter().enumerate().filter(|(_, column)| key.contains(column)).map(|(place, _)| place).collect()
+        }
+        // Which key it is the database knows; callers name its columns first.
+        OnConflict::Error | OnConflict::Ignore => (0..columns.len()).collect(),
+    };
+    let by_key = |row: &[Value], other: &[Value]| {
+        key.iter().map(|place| row[*place].order(&other[*place])).find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    if values.chunks_exact(columns.len()).is_sorted_by(|row, other| by_key(row, other).is_le()) {
+        return values;
+    }
+    let mut order: Vec<usize> = (0..values.len() / columns.len()).collect();
+    let row = |place: usize| &values[place * columns.len()..(place + 1) * columns.len()];
+    order.sort_by(|place, other| by_key(row(*place), row(*other)));
+    let mut values: Vec<Value> = values;
+    let mut sorted = Vec::with_capacity(values.len());
+    for place in order {
+        let row = &mut values[place * columns.len()..(place + 1) * columns.len()];
+        sorted.extend(row.iter_mut().map(|it| std::mem::replace(it, Value::Null)));
+    }
+    sorted
 }
 
 fn push_update<'c>(sql: &mut String, key: &[&str], columns: impl Iterator<Item = &'c &'c str>) {
@@ -159,6 +188,17 @@ fn push_name(sql: &mut String, column: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_come_in_the_order_of_their_keys() {
+        let update = OnConflict::Update { key: &["k"], columns: &["v"] };
+        let values =
+            |rows: &[(i64, &str)]| rows.iter().flat_map(|(v, k)| [(*v).into(), (*k).into()]).collect::<Vec<_>>();
+        let sorted = in_key_order(&["v", "k"], update, values(&[(1, "c"), (2, "a"), (3, "b")]));
+        assert_eq!(sorted, values(&[(2, "a"), (3, "b"), (1, "c")]));
+        let sorted = in_key_order(&["v", "k"], OnConflict::Ignore, values(&[(2, "a"), (1, "c")]));
+        assert_eq!(sorted, values(&[(1, "c"), (2, "a")]));
+    }
 
     #[test]
     fn what_happens_to_a_taken_key() {

@@ -1,6 +1,11 @@
 //! What reads see: one moment of the database.
 
-use crate::{Dialect, Record, Result, Value, database::no_row, sqlite};
+use std::cell::RefCell;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Dialect, Error, Record, Result, Value, database::no_row, mysql, postgres, sqlite};
 
 /// What the work inside [`crate::Db::read`] sees: the database as it was when the work began.
 #[derive(Debug)]
@@ -11,11 +16,47 @@ pub struct Reader<'c> {
 #[derive(Debug)]
 enum Inner<'c> {
     Sqlite(sqlite::Snapshot<'c>),
+    Postgres(OnServer<'c, postgres::Session>),
+    MySql(OnServer<'c, mysql::Session>),
+}
+
+/// A connection to a server, from a thread that may wait for it.
+#[derive(Debug)]
+struct OnServer<'c, S> {
+    session: RefCell<&'c mut S>,
+    runtime: &'c Handle,
+    /// Cancelled when nobody waits for the answer any more.
+    gone: &'c CancellationToken,
+}
+
+impl<S> OnServer<'_, S> {
+    /// Waits for a statement, but no longer than somebody wants it.
+    fn wait<T>(&self, statement: impl AsyncFnOnce(&mut S) -> Result<T>) -> Result<T> {
+        let mut session = self.session.borrow_mut();
+        self.runtime.block_on(async {
+            tokio::select! {
+                outcome = statement(&mut session) => outcome,
+                () = self.gone.cancelled() => Err(Error::Abandoned),
+            }
+        })
+    }
 }
 
 impl<'c> Reader<'c> {
     pub(crate) fn on_sqlite(snapshot: sqlite::Snapshot<'c>) -> Self {
         Self { inner: Inner::Sqlite(snapshot) }
+    }
+
+    pub(crate) fn on_postgres(
+        session: &'c mut postgres::Session,
+        runtime: &'c Handle,
+        gone: &'c CancellationToken,
+    ) -> Self {
+        Self { inner: Inner::Postgres(OnServer { session: RefCell::new(session), runtime, gone }) }
+    }
+
+    pub(crate) fn on_mysql(session: &'c mut mysql::Session, runtime: &'c Handle, gone: &'c CancellationToken) -> Self {
+        Self { inner: Inner::MySql(OnServer { session: RefCell::new(session), runtime, gone }) }
     }
 }
 
@@ -24,6 +65,8 @@ impl Reader<'_> {
     pub fn dialect(&self) -> Dialect {
         match self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+            Inner::MySql(_) => Dialect::MySql,
         }
     }
 
@@ -34,10 +77,12 @@ impl Reader<'_> {
         Ok(records)
     }
 
-    /// Hands each row of a query to `take`.
+    /// Hands each row of a query to `take`, which must not read itself.
     pub fn for_each<T: Record>(&self, sql: &str, args: &[Value], take: impl FnMut(T)) -> Result<()> {
         match &self.inner {
             Inner::Sqlite(snapshot) => snapshot.for_each(sql, args, take),
+            Inner::Postgres(server) => server.wait(async |session| session.for_each(sql, args, take).await),
+            Inner::MySql(server) => server.wait(async |session| session.for_each(sql, args, take).await),
         }
     }
 
@@ -45,6 +90,8 @@ impl Reader<'_> {
     pub fn fetch_optional<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Option<T>> {
         match &self.inner {
             Inner::Sqlite(snapshot) => snapshot.first(sql, args),
+            Inner::Postgres(server) => server.wait(async |session| session.first(sql, args).await),
+            Inner::MySql(server) => server.wait(async |session| session.first(sql, args).await),
         }
     }
 

@@ -12,7 +12,7 @@ macro_rules! tuples {
     ($($name:ident $place:tt),+) => {
         impl<$($name: Column),+> Record for ($($name,)+) {
             fn from_row(row: &Row<'_>) -> Result<Self> {
-                Ok(($(row.get::<$name>($place as usize)?,)+))
+                Ok(($(row.get::<$name>($place)?,)+))
             }
         }
     };

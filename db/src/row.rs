@@ -1,6 +1,6 @@
 //! A row of a query, whichever driver it came from.
 
-use crate::{Error, Result};
+use crate::{Error, Result, mysql, postgres, sqlite};
 
 /// A row of a query, as [`record!`](crate::record) and tuples read it.
 #[derive(Debug)]
@@ -8,9 +8,11 @@ pub struct Row<'r> {
     inner: Inner<'r>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Inner<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+    MySql(&'r mysql::Wire),
 }
 
 /// The value of one column.
@@ -36,11 +38,13 @@ pub trait Column: Sized + Send + 'static {
     fn from_cell(cell: Cell<'_>) -> Option<Self>;
 }
 
-/// Where a column is in its row: its place, or its name.
-pub trait Place: Copy + std::fmt::Display {
-    /// The value in a row of SQLite.
-    #[doc(hidden)]
-    fn in_sqlite<'r>(self, row: &'r rusqlite::Row<'_>) -> rusqlite::Result<rusqlite::types::ValueRef<'r>>;
+/// Where a column is in its row.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'n> {
+    /// At this place, from 0.
+    At(usize),
+    /// Where the column has this name.
+    Named(&'n str),
 }
 
 impl<'r> Row<'r> {
@@ -48,31 +52,48 @@ impl<'r> Row<'r> {
         Self { inner: Inner::Sqlite(row) }
     }
 
+    pub(crate) fn of_postgres(row: &'r tokio_postgres::Row) -> Self {
+        Self { inner: Inner::Postgres(row) }
+    }
+
+    pub(crate) fn of_mysql(row: &'r mysql::Wire) -> Self {
+        Self { inner: Inner::MySql(row) }
+    }
+
     /// Reads a column.
-    pub fn get<T: Column>(&self, place: impl Place) -> Result<T> {
+    pub fn get<'n, T: Column>(&self, place: impl Into<Place<'n>>) -> Result<T> {
+        let place = place.into();
         let cell = self.cell(place)?;
         T::from_cell(cell).ok_or_else(|| {
             let wanted = std::any::type_name::<T>();
-            Error::driver(format!("the column {place} holds {cell:?}, which cannot be read as {wanted}"))
+            Error::driver(format!("the column {place:?} holds {cell:?}, which cannot be read as {wanted}"))
         })
     }
 
-    fn cell(&self, place: impl Place) -> Result<Cell<'_>> {
-        match self.inner {
-            Inner::Sqlite(row) => crate::sqlite::cell(place.in_sqlite(row)?),
+    fn cell(&self, place: Place<'_>) -> Result<Cell<'_>> {
+        match (self.inner, place) {
+            (Inner::Sqlite(row), Place::At(place)) => sqlite::cell(row.get_ref(place)?),
+            (Inner::Sqlite(row), Place::Named(name)) => sqlite::cell(row.get_ref(name)?),
+            (Inner::Postgres(row), Place::At(place)) => postgres::cell(row, place),
+            (Inner::Postgres(row), Place::Named(name)) => postgres::cell(row, name),
+            (Inner::MySql(row), Place::At(place)) => mysql::cell(row, place),
+            (Inner::MySql(row), Place::Named(name)) => {
+                let place = row.columns_ref().iter().position(|it| it.name_ref() == name.as_bytes());
+                mysql::cell(row, place.ok_or_else(|| Error::driver(format!("no column is called {name}")))?)
+            }
         }
     }
 }
 
-impl Place for usize {
-    fn in_sqlite<'r>(self, row: &'r rusqlite::Row<'_>) -> rusqlite::Result<rusqlite::types::ValueRef<'r>> {
-        row.get_ref(self)
+impl From<usize> for Place<'_> {
+    fn from(place: usize) -> Self {
+        Self::At(place)
     }
 }
 
-impl Place for &str {
-    fn in_sqlite<'r>(self, row: &'r rusqlite::Row<'_>) -> rusqlite::Result<rusqlite::types::ValueRef<'r>> {
-        row.get_ref(self)
+impl<'n> From<&'n str> for Place<'n> {
+    fn from(name: &'n str) -> Self {
+        Self::Named(name)
     }
 }
 

@@ -7,12 +7,12 @@ mod schema;
 mod value;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Error, Reader, Result, Tx, uri};
+use crate::{Error, Reader, Result, Tx};
 
 use connection::Access;
 pub(crate) use connection::{all, execute, execute_many, first, query};
@@ -28,9 +28,8 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file at an address, creating file and tables where there are none.
-    pub(crate) async fn open(uri: &str) -> Result<Self> {
-        let file = uri::sqlite_file(uri)?;
+    /// Opens a file, creating file and tables where there are none.
+    pub(crate) async fn open(file: PathBuf, uri: &str) -> Result<Self> {
         create_folder(&file)?;
         let uri = uri.to_owned();
         // The writer's connection makes the schema, which the readers' then find.

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use crate::{
     Dialect, OnConflict, Record, Result, Value,
     database::no_row,
-    insert::{head, push_marks, push_tail},
-    sqlite,
+    insert::{head, in_key_order, push_marks, push_tail},
+    mysql, postgres, sqlite,
 };
 
 /// A transaction in progress: all of its statements are kept, or none.
@@ -18,6 +18,8 @@ pub struct Tx {
 #[derive(Debug)]
 enum Inner {
     Sqlite(Connection),
+    Postgres(Box<postgres::Session>),
+    MySql(Box<mysql::Session>),
 }
 
 impl Tx {
@@ -25,10 +27,19 @@ impl Tx {
         Self { inner: Inner::Sqlite(connection) }
     }
 
+    pub(crate) fn on_postgres(session: postgres::Session) -> Self {
+        Self { inner: Inner::Postgres(Box::new(session)) }
+    }
+
+    pub(crate) fn on_mysql(session: mysql::Session) -> Self {
+        Self { inner: Inner::MySql(Box::new(session)) }
+    }
+
     /// The connection of a transaction on SQLite.
     pub(crate) fn sqlite(&self) -> &Connection {
         match &self.inner {
             Inner::Sqlite(connection) => connection,
+            _ => unreachable!("SQLite's writer made this transaction"),
         }
     }
 
@@ -36,16 +47,30 @@ impl Tx {
     pub(crate) fn into_sqlite(self) -> Connection {
         match self.inner {
             Inner::Sqlite(connection) => connection,
+            _ => unreachable!("SQLite's writer made this transaction"),
         }
     }
-}
 
-#[expect(clippy::unused_async, reason = "SQLite answers at once, on the writer's own thread; other databases will not")]
-impl Tx {
+    pub(crate) fn into_postgres(self) -> postgres::Session {
+        match self.inner {
+            Inner::Postgres(session) => *session,
+            _ => unreachable!("PostgreSQL's session made this transaction"),
+        }
+    }
+
+    pub(crate) fn into_mysql(self) -> mysql::Session {
+        match self.inner {
+            Inner::MySql(session) => *session,
+            _ => unreachable!("MySQL's session made this transaction"),
+        }
+    }
+
     /// Which kind of database it is.
     pub fn dialect(&self) -> Dialect {
         match self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+            Inner::MySql(_) => Dialect::MySql,
         }
     }
 
@@ -53,27 +78,37 @@ impl Tx {
     pub async fn execute(&mut self, sql: impl AsRef<str>, args: Vec<Value>) -> Result<u64> {
         match &mut self.inner {
             Inner::Sqlite(connection) => sqlite::execute(connection, sql.as_ref(), &args),
+            Inner::Postgres(session) => session.execute(sql.as_ref(), &args).await,
+            Inner::MySql(session) => session.execute(sql.as_ref(), &args).await,
         }
     }
 
     /// All rows of a query.
     pub async fn fetch_all<T: Record>(&mut self, sql: impl AsRef<str>, args: Vec<Value>) -> Result<Vec<T>> {
+        let mut records = Vec::new();
+        let sql = sql.as_ref();
         match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite::query(connection, sql.as_ref(), &args, sqlite::all),
+            Inner::Sqlite(connection) => return sqlite::query(connection, sql, &args, sqlite::all),
+            Inner::Postgres(session) => session.for_each(sql, &args, |record| records.push(record)).await?,
+            Inner::MySql(session) => session.for_each(sql, &args, |record| records.push(record)).await?,
         }
+        Ok(records)
     }
 
     /// The first row of a query, if it has one.
     pub async fn fetch_optional<T: Record>(&mut self, sql: impl AsRef<str>, args: Vec<Value>) -> Result<Option<T>> {
         match &mut self.inner {
             Inner::Sqlite(connection) => sqlite::query(connection, sql.as_ref(), &args, sqlite::first),
+            Inner::Postgres(session) => session.first(sql.as_ref(), &args).await,
+            Inner::MySql(session) => session.first(sql.as_ref(), &args).await,
         }
     }
 
     /// Inserts many rows and gives the number of rows that were inserted or changed: with [`OnConflict::Ignore`] those
     /// that are new.
     ///
-    /// `values` holds the rows one after another, a value for each column. No two rows may have the same key.
+    /// `values` holds the rows one after another, a value for each column. No two rows may have the same key. Columns of
+    /// the key come first, so that writers of the same rows take their locks one after the other.
     pub async fn insert_rows(
         &mut self,
         table: &str,
@@ -92,19 +127,27 @@ impl Tx {
                 let sql = one_row(Dialect::Sqlite, table, columns, on_conflict);
                 sqlite::execute_many(connection, &sql, columns.len(), &values)
             }
+            Inner::Postgres(session) => {
+                let values = in_key_order(columns, on_conflict, values);
+                session.insert_rows(table, columns, on_conflict, &values).await
+            }
+            Inner::MySql(session) => {
+                let values = in_key_order(columns, on_conflict, values);
+                session.insert_rows(table, columns, on_conflict, values).await
+            }
         }
     }
 
     /// Inserts one row into a table that counts its rows, and gives the row's number, which is in the column `id`.
     pub async fn insert_id(&mut self, table: &str, id: &str, columns: &[&str], values: Vec<Value>) -> Result<i64> {
         let mut sql = one_row(self.dialect(), table, columns, OnConflict::Error);
-        match self.inner {
-            Inner::Sqlite(_) => {
-                sql.push_str(" RETURNING ");
-                sql.push_str(id);
-                self.fetch_optional::<(i64,)>(sql, values).await?.map(|(id,)| id).ok_or_else(no_row)
-            }
+        if let Inner::MySql(session) = &mut self.inner {
+            session.execute(&sql, &values).await?;
+            return session.last_id().ok_or_else(no_row);
         }
+        sql.push_str(" RETURNING ");
+        sql.push_str(id);
+        self.fetch_optional::<(i64,)>(sql, values).await?.map(|(id,)| id).ok_or_else(no_row)
     }
 }
 

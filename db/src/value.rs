@@ -1,5 +1,7 @@
 //! Values that are bound to a statement.
 
+use std::cmp::Ordering;
+
 /// One bound value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -15,6 +17,32 @@ pub enum Value {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
+}
+
+impl Value {
+    /// What kind of value it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Bool(_) => "truth value",
+            Self::Int(_) => "whole number",
+            Self::Real(_) => "float",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytes",
+        }
+    }
+
+    /// An order of all values, in which several writers take the same locks one after the other.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(it), Self::Text(other)) => it.cmp(other),
+            (Self::Int(it), Self::Int(other)) => it.cmp(other),
+            (Self::Real(it), Self::Real(other)) => it.total_cmp(other),
+            (Self::Bool(it), Self::Bool(other)) => it.cmp(other),
+            (Self::Bytes(it), Self::Bytes(other)) => it.cmp(other),
+            _ => self.kind().cmp(other.kind()),
+        }
+    }
 }
 
 impl From<bool> for Value {

@@ -55,8 +55,6 @@ pub struct DatasetSummary {
     pub context: Option<String>,
 }
 
-db::record!(DatasetSummary { experiment_id, name, digest, context });
-
 impl DatasetInput {
     /// Checks MLflow's limits.
     pub(crate) fn check(&self) -> Result<()> {

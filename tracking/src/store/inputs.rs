@@ -71,14 +71,20 @@ impl Store {
         let (marks, mut args) = in_list(experiment_ids.iter().map(|id| id.0));
         args.push(SUMMARIES_MAX.into());
         let sql = format!(
-            "SELECT DISTINCT CAST(datasets.experiment_id AS TEXT) AS experiment_id, datasets.name, datasets.digest, \
-             input_tags.value AS context \
+            "SELECT DISTINCT datasets.experiment_id, datasets.name, datasets.digest, input_tags.value \
              FROM datasets JOIN inputs ON inputs.source_id = datasets.dataset_uuid \
              LEFT JOIN input_tags ON input_tags.input_uuid = inputs.input_uuid \
              AND input_tags.name = 'mlflow.data.context' \
              WHERE datasets.experiment_id IN ({marks}) LIMIT ?"
         );
-        Ok(self.db.fetch_all(sql, args).await?)
+        let rows: Vec<(i64, String, String, Option<String>)> = self.db.fetch_all(sql, args).await?;
+        let summaries = rows.into_iter().map(|(experiment_id, name, digest, context)| DatasetSummary {
+            experiment_id: experiment_id.to_string(),
+            name,
+            digest,
+            context,
+        });
+        Ok(summaries.collect())
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::server::TestServer;
 
-#[tokio::test]
+each_database!(default_is_there_from_the_start);
 async fn default_is_there_from_the_start() {
     let server = TestServer::start().await;
     let found = server.get("experiments/get?experiment_id=0").await.ok();
@@ -14,7 +14,7 @@ async fn default_is_there_from_the_start() {
     assert_eq!(found["experiment"]["workspace"], "default");
 }
 
-#[tokio::test]
+each_database!(an_experiment_lives_is_binned_and_comes_back);
 async fn an_experiment_lives_is_binned_and_comes_back() {
     let server = TestServer::start().await;
     let tags = json!([{ "key": "a", "value": "b" }]);
@@ -54,7 +54,7 @@ async fn an_experiment_lives_is_binned_and_comes_back() {
     server.get("experiments/get-by-name?experiment_name=red%20wine").await.ok();
 }
 
-#[tokio::test]
+each_database!(tags_are_set_replaced_and_taken_off);
 async fn tags_are_set_replaced_and_taken_off() {
     let server = TestServer::start().await;
     server.experiment("wine").await;
@@ -73,7 +73,7 @@ async fn tags_are_set_replaced_and_taken_off() {
     assert_eq!(message, "'value' exceeds the maximum length of 20000 characters");
 }
 
-#[tokio::test]
+each_database!(search_filters_sorts_and_pages);
 async fn search_filters_sorts_and_pages() {
     let server = TestServer::start().await;
     for name in ["alpha", "beta", "Alpine"] {
@@ -105,7 +105,7 @@ async fn search_filters_sorts_and_pages() {
     assert_eq!(seen, ["3", "2", "1", "0"]);
 }
 
-#[tokio::test]
+each_database!(bad_requests_say_what_is_wrong);
 async fn bad_requests_say_what_is_wrong() {
     let server = TestServer::start().await;
     let docs = " See the API docs for more information about request parameters.";

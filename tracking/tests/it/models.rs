@@ -11,7 +11,7 @@ async fn send(server: &TestServer, method: &str, path: &str, body: Value) -> Ans
     server.send(request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())).unwrap()).await
 }
 
-#[tokio::test]
+each_database!(a_model_is_made_measured_finished_and_deleted);
 async fn a_model_is_made_measured_finished_and_deleted() {
     let server = TestServer::start().await;
     let run = server.run("0", "r", 1).await;
@@ -61,7 +61,7 @@ async fn a_model_is_made_measured_finished_and_deleted() {
     send(&server, "POST", "", json!({"experiment_id": "77"})).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(models_are_searched);
 async fn models_are_searched() {
     let server = TestServer::start().await;
     let run = server.run("0", "r", 1).await;

@@ -8,7 +8,7 @@ async fn run(server: &TestServer, run_id: &str) -> Value {
     server.get(&format!("runs/get?run_id={run_id}")).await.ok()["run"].clone()
 }
 
-#[tokio::test]
+each_database!(a_run_starts_with_its_name_tags_and_artifact_uri);
 async fn a_run_starts_with_its_name_tags_and_artifact_uri() {
     let server = TestServer::start().await;
     let body = json!({
@@ -33,7 +33,7 @@ async fn a_run_starts_with_its_name_tags_and_artifact_uri() {
     assert_eq!(run(&server, id).await, read);
 }
 
-#[tokio::test]
+each_database!(a_name_comes_from_the_argument_the_tag_or_chance);
 async fn a_name_comes_from_the_argument_the_tag_or_chance() {
     let server = TestServer::start().await;
     let tag = |name: &str| json!([{ "key": "mlflow.runName", "value": name }]);
@@ -51,7 +51,7 @@ async fn a_name_comes_from_the_argument_the_tag_or_chance() {
     );
 }
 
-#[tokio::test]
+each_database!(the_latest_metric_is_the_one_with_the_highest_step_then_time_then_value);
 async fn the_latest_metric_is_the_one_with_the_highest_step_then_time_then_value() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -88,7 +88,7 @@ async fn the_latest_metric_is_the_one_with_the_highest_step_then_time_then_value
     assert_eq!(second, json!({ "metrics": expect[4..] }));
 }
 
-#[tokio::test]
+each_database!(a_batch_logs_everything_or_nothing);
 async fn a_batch_logs_everything_or_nothing() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -97,7 +97,7 @@ async fn a_batch_logs_everything_or_nothing() {
         .collect();
     let batch = json!({
         "run_id": id, "metrics": metrics,
-        "params": [{ "key": "p", "value": "1" }, { "key": "long", "value": "x".repeat(7000) }],
+        "params": [{ "key": "p", "value": "1" }, { "key": "q", "value": "x".repeat(7000) }],
         "tags": [{ "key": "t", "value": "1" }, { "key": "t", "value": "2" }, { "key": "mlflow.runName", "value": "new" }],
     });
     assert_eq!(server.post("runs/log-batch", batch).await.ok(), json!({}));
@@ -106,7 +106,7 @@ async fn a_batch_logs_everything_or_nothing() {
     assert_eq!(json!(values), json!([796.0, 797.0, 798.0, 799.0]));
     assert_eq!(
         after["data"]["params"],
-        json!([{ "key": "p", "value": "1" }, { "key": "long", "value": "x".repeat(6000) }])
+        json!([{ "key": "p", "value": "1" }, { "key": "q", "value": "x".repeat(6000) }])
     );
     assert_eq!(after["info"]["run_name"], "new");
     let history = server.get(&format!("metrics/get-history?run_id={id}&metric_key=m1")).await.ok();
@@ -126,7 +126,7 @@ async fn a_batch_logs_everything_or_nothing() {
     assert_eq!(run(&server, &id).await, after, "nothing of the refused batch was kept");
 }
 
-#[tokio::test]
+each_database!(batches_have_limits);
 async fn batches_have_limits() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -172,7 +172,7 @@ async fn batches_have_limits() {
     assert_eq!(run(&server, &id).await, before, "nothing of the refused batches was kept");
 }
 
-#[tokio::test]
+each_database!(params_never_change);
 async fn params_never_change() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -191,7 +191,7 @@ async fn params_never_change() {
     assert_eq!(run(&server, &id).await["data"]["params"], json!([{ "key": "p", "value": "1" }]));
 }
 
-#[tokio::test]
+each_database!(tags_rename_and_go);
 async fn tags_rename_and_go() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -210,7 +210,7 @@ async fn tags_rename_and_go() {
     assert_eq!(message.error(404, "RESOURCE_DOES_NOT_EXIST"), format!("No tag with name: t2 in run with id {id}"));
 }
 
-#[tokio::test]
+each_database!(a_run_ends_is_binned_and_comes_back);
 async fn a_run_ends_is_binned_and_comes_back() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;
@@ -249,7 +249,7 @@ async fn a_run_ends_is_binned_and_comes_back() {
     }
 }
 
-#[tokio::test]
+each_database!(datasets_and_models_are_inputs_and_outputs);
 async fn datasets_and_models_are_inputs_and_outputs() {
     let server = TestServer::start().await;
     let (first, second) = (server.run("0", "a", 1).await, server.run("0", "b", 2).await);
@@ -277,7 +277,7 @@ async fn datasets_and_models_are_inputs_and_outputs() {
     assert_eq!(message, "'name' exceeds the maximum length of 500 characters");
 }
 
-#[tokio::test]
+each_database!(histories_of_several_runs);
 async fn histories_of_several_runs() {
     let server = TestServer::start().await;
     let mut ids = [server.run("0", "a", 1).await, server.run("0", "b", 2).await];
@@ -321,7 +321,7 @@ async fn histories_of_several_runs() {
     assert_eq!(server.get_at(&format!("{bulk}&metric_key=none")).await.ok(), json!({ "metrics": [] }));
 }
 
-#[tokio::test]
+each_database!(bad_requests_say_what_is_wrong);
 async fn bad_requests_say_what_is_wrong() {
     let server = TestServer::start().await;
     let id = server.run("0", "r", 1).await;

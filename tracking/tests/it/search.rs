@@ -39,7 +39,7 @@ async fn names(server: &TestServer, mut body: Value) -> String {
     all.iter().map(|it| it["info"]["run_name"].as_str().unwrap()).collect::<Vec<_>>().join("")
 }
 
-#[tokio::test]
+each_database!(filters_find_runs);
 async fn filters_find_runs() {
     let server = three_runs().await;
     let check = async |filter: &str, expect: &str| {
@@ -75,7 +75,7 @@ async fn filters_find_runs() {
     check("dataset.context != 'eval'", "").await;
 }
 
-#[tokio::test]
+each_database!(runs_without_the_value_come_last_in_both_directions);
 async fn runs_without_the_value_come_last_in_both_directions() {
     let server = three_runs().await;
     server.run("1", "d", 0).await;
@@ -94,7 +94,7 @@ async fn runs_without_the_value_come_last_in_both_directions() {
     check(&["metrics.none", "params.none DESC"], "cbad").await;
 }
 
-#[tokio::test]
+each_database!(pages_follow_each_other);
 async fn pages_follow_each_other() {
     let server = three_runs().await;
     let page = async |token: Value| {
@@ -111,7 +111,7 @@ async fn pages_follow_each_other() {
     assert_eq!(second.get("next_page_token"), None);
 }
 
-#[tokio::test]
+each_database!(the_bin_is_searched_only_when_asked);
 async fn the_bin_is_searched_only_when_asked() {
     let server = three_runs().await;
     let found = server.post("runs/search", json!({ "experiment_ids": ["1"], "filter": "run_name = 'a'" })).await.ok();
@@ -123,7 +123,7 @@ async fn the_bin_is_searched_only_when_asked() {
     assert_eq!(server.post("runs/search", json!({})).await.ok(), json!({}), "no experiments, no runs");
 }
 
-#[tokio::test]
+each_database!(a_search_finds_each_run_whole);
 async fn a_search_finds_each_run_whole() {
     let server = three_runs().await;
     let found = server.post("runs/search", json!({ "experiment_ids": ["1"], "filter": "run_name = 'b'" })).await.ok();
@@ -133,7 +133,7 @@ async fn a_search_finds_each_run_whole() {
     assert_eq!(read["run"]["inputs"]["dataset_inputs"][0]["dataset"]["name"], "reds");
 }
 
-#[tokio::test]
+each_database!(the_largest_search_is_one_that_the_database_takes);
 async fn the_largest_search_is_one_that_the_database_takes() {
     let server = three_runs().await;
     let filter = ["metrics.rmse != 7"; 40].join(" AND ");
@@ -149,7 +149,7 @@ async fn the_largest_search_is_one_that_the_database_takes() {
     assert_eq!(found["runs"].as_array().unwrap().len(), 3);
 }
 
-#[tokio::test]
+each_database!(what_does_not_parse_is_refused);
 async fn what_does_not_parse_is_refused() {
     let server = three_runs().await;
     let check = async |body: Value, expect: &str| {

@@ -1,5 +1,6 @@
 //! A tracking server in this process over a database of its own.
 
+use crate::databases::TestDatabase;
 use axum::{Router, body::Body};
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -15,6 +16,7 @@ pub(crate) struct TestServer {
     pub(crate) tracking: Tracking,
     router: Router,
     folder: TempDir,
+    _database: TestDatabase,
 }
 
 /// An answer: its status and its JSON.
@@ -27,14 +29,15 @@ pub(crate) struct Answer {
 impl TestServer {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let db = db::Db::open(&format!("sqlite:///{}/tracking.db", folder.path().display())).await.unwrap();
+        let database = TestDatabase::create().await;
+        let db = db::Db::open(&database.uri).await.unwrap();
         let destination = folder.path().join("artifacts").display().to_string();
         let options = ArtifactOptions::resolve(None, Some(destination), true);
         let tracking = Tracking::open(db, options).await.unwrap();
-        Self { router: router(tracking.clone()), tracking, folder }
+        Self { router: router(tracking.clone()), tracking, folder, _database: database }
     }
 
-    /// The folder that holds this server's database and artifacts.
+    /// The folder that holds this server's artifacts.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }

@@ -55,7 +55,7 @@ async fn found(server: &TestServer, ids: &[String], filter: &str, order_by: &[&s
     infos.iter().map(place).collect()
 }
 
-#[tokio::test]
+each_database!(a_recorded_trace_is_what_mlflow_expects);
 async fn a_recorded_trace_is_what_mlflow_expects() {
     let server = TestServer::start().await;
     let root = chat(0, "chat");
@@ -122,7 +122,7 @@ async fn a_recorded_trace_is_what_mlflow_expects() {
     assert_eq!(many, json!({"traces": [trace]}));
 }
 
-#[tokio::test]
+each_database!(many_traces_are_recorded_at_once_or_not_at_all);
 async fn many_traces_are_recorded_at_once_or_not_at_all() {
     let server = TestServer::start().await;
     let store = server.tracking.store();
@@ -149,7 +149,7 @@ async fn many_traces_are_recorded_at_once_or_not_at_all() {
     get(&server, &format!("traces/{id}")).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(traces_are_searched);
 async fn traces_are_searched() {
     let server = TestServer::start().await;
     let run = server.run("0", "r", 1).await;
@@ -213,7 +213,7 @@ async fn traces_are_searched() {
     assert_eq!(answer["traces"][0]["trace_id"], ids[0].as_str());
 }
 
-#[tokio::test]
+each_database!(a_search_that_makes_no_sense_is_refused);
 async fn a_search_that_makes_no_sense_is_refused() {
     let server = TestServer::start().await;
     let check = async |body: Value, expect: &str| {
@@ -269,7 +269,7 @@ async fn export(server: &TestServer, headers: &[(&str, &str)], body: impl Into<B
 
 const JSON_HEADERS: &[(&str, &str)] = &[("content-type", "application/json"), ("x-mlflow-experiment-id", "0")];
 
-#[tokio::test]
+each_database!(a_started_trace_answers_as_mlflow_does);
 async fn a_started_trace_answers_as_mlflow_does() {
     let server = TestServer::start().await;
     let id = "tr-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -308,7 +308,7 @@ async fn a_started_trace_answers_as_mlflow_does() {
     send(&server, "POST", "traces", body).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(spans_of_any_exporter_become_a_trace);
 async fn spans_of_any_exporter_become_a_trace() {
     let server = TestServer::start().await;
     let attributes = json!([
@@ -354,7 +354,7 @@ async fn spans_of_any_exporter_become_a_trace() {
     assert_eq!(span["status"], json!({}));
 }
 
-#[tokio::test]
+each_database!(spans_and_info_may_come_in_either_order);
 async fn spans_and_info_may_come_in_either_order() {
     let server = TestServer::start().await;
     for (hex, spans_first) in [("0123456789abcdef0123456789abcdef", true), ("1123456789abcdef0123456789abcdef", false)]
@@ -383,7 +383,7 @@ async fn spans_and_info_may_come_in_either_order() {
     }
 }
 
-#[tokio::test]
+each_database!(a_trace_is_open_until_its_root_has_ended);
 async fn a_trace_is_open_until_its_root_has_ended() {
     let server = TestServer::start().await;
     let hex = "2123456789abcdef0123456789abcdef";
@@ -399,7 +399,7 @@ async fn a_trace_is_open_until_its_root_has_ended() {
     assert_eq!(state().await, "ERROR");
 }
 
-#[tokio::test]
+each_database!(exports_may_be_packed_and_name_a_run);
 async fn exports_may_be_packed_and_name_a_run() {
     let server = TestServer::start().await;
     let run = server.run("0", "r", 1).await;
@@ -428,7 +428,7 @@ async fn exports_may_be_packed_and_name_a_run() {
     }
 }
 
-#[tokio::test]
+each_database!(exports_that_cannot_be_kept_are_refused);
 async fn exports_that_cannot_be_kept_are_refused() {
     let server = TestServer::start().await;
     let check = async |headers: &[(&str, &str)], body: &str, status: u16, expect: Value| {
@@ -468,7 +468,7 @@ async fn exports_that_cannot_be_kept_are_refused() {
     get(&server, "traces/tr-0123456789abcdef0123456789abcdef").await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(a_small_packed_body_cannot_fill_the_memory);
 async fn a_small_packed_body_cannot_fill_the_memory() {
     let server = TestServer::start().await;
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -481,7 +481,7 @@ async fn a_small_packed_body_cannot_fill_the_memory() {
     assert!(answer.body["detail"].as_str().unwrap().contains("bytes when unpacked"), "{}", answer.body);
 }
 
-#[tokio::test]
+each_database!(exports_are_taken_up_to_their_limit);
 async fn exports_are_taken_up_to_their_limit() {
     let server = TestServer::start().await;
     let send = async |count: usize| {
@@ -503,7 +503,7 @@ async fn exports_are_taken_up_to_their_limit() {
     get(&server, &format!("traces/tr-{:032x}", 16_385)).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(tags_of_traces);
 async fn tags_of_traces() {
     let server = TestServer::start().await;
     let trace = recorded(0, "chat").tag("k", "v");
@@ -532,7 +532,7 @@ async fn tags_of_traces() {
     send(&server, "PATCH", &tags, json!({"key": "a?b", "value": "v"})).await.refused();
 }
 
-#[tokio::test]
+each_database!(traces_are_deleted_by_age_or_by_id);
 async fn traces_are_deleted_by_age_or_by_id() {
     let server = TestServer::start().await;
     let traces: Vec<NewTrace> = (0..4).map(|second| recorded(second, "chat")).collect();
@@ -553,7 +553,7 @@ async fn traces_are_deleted_by_age_or_by_id() {
     delete(json!({"experiment_id": "0", "max_timestamp_millis": 1, "max_traces": 0})).await.refused();
 }
 
-#[tokio::test]
+each_database!(assessments_are_made_changed_overridden_and_deleted);
 async fn assessments_are_made_changed_overridden_and_deleted() {
     let server = TestServer::start().await;
     let trace = recorded(0, "chat").session("s");
@@ -631,7 +631,7 @@ async fn assessments_are_made_changed_overridden_and_deleted() {
     get(&server, &format!("{path}/a-none")).await.error(404, "RESOURCE_DOES_NOT_EXIST");
 }
 
-#[tokio::test]
+each_database!(the_spans_are_a_file_too);
 async fn the_spans_are_a_file_too() {
     let server = TestServer::start().await;
     let trace = recorded(0, "chat");

@@ -33,8 +33,7 @@ impl Store {
                         "`max_traces` must be a positive integer, received a value of 0 or less.",
                     ));
                 }
-                let chosen = "request_id IN (SELECT request_id FROM trace_info WHERE experiment_id = ? \
-                              AND timestamp_ms <= ? ORDER BY timestamp_ms, request_id LIMIT ?)";
+                let chosen = "experiment_id = ? AND timestamp_ms <= ? ORDER BY timestamp_ms, request_id LIMIT ?";
                 let args = vec![experiment_id.0.into(), max_timestamp_ms.into(), max_traces.unwrap_or(i64::MAX).into()];
                 (chosen.to_owned(), args)
             }
