@@ -9,7 +9,8 @@ passed=0
 failed=0
 broken=() # names of the stages that failed
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+services="" # the process that keeps the database servers
+trap '[ -z "$services" ] || { kill "$services" 2>/dev/null; wait "$services"; } || true; rm -rf "$logs"' EXIT
 
 # stage KIND NAME COMMAND…: runs a command under a heading and adds to the counts. A `step` counts as one test;
 # a `tests` stage counts what its runner reports, and fails when that is nothing.
@@ -52,6 +53,17 @@ finish() {
   [ "$failed" -eq 0 ] && exit 0 || exit 1
 }
 
+# Database servers for all stages that follow; the Rust and Python tests find them in TIDEGATE_TEST_….
+start_services() {
+  until [ "$(grep -c '^export ' "$logs/services")" -eq 2 ]; do
+    if ! kill -0 "$services" 2>/dev/null; then
+      cat "$logs/services.log"
+      return 1
+    fi
+    sleep 0.1
+  done
+}
+
 browser_tests() {
   local chromium
   chromium=$(scripts/chromium.sh) || return 1
@@ -73,6 +85,12 @@ fi
 
 stage step "clippy" cargo clippy --workspace --all-targets --quiet -- -D warnings || true
 stage step "demo model" fetch_demo_model || true
+: >"$logs/services"
+scripts/services.sh >"$logs/services" 2>"$logs/services.log" &
+services=$!
+stage step "database servers" start_services || finish
+# shellcheck disable=SC1091
+source "$logs/services"
 stage tests "Rust tests" cargo test --workspace --no-fail-fast --quiet || true
 
 # From here on everything runs the binary that users run.
