@@ -2,6 +2,7 @@
 
 mod download;
 mod headers;
+mod incoming;
 mod multipart;
 mod presigned;
 mod proxy;

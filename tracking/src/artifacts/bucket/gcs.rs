@@ -1,6 +1,11 @@
 //! Google Cloud Storage, with Google's application default credentials.
 
-use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use std::sync::Arc;
+
+use object_store::{
+    StaticCredentialProvider,
+    gcp::{GcpCredential, GcpSigningCredential, GoogleCloudStorage, GoogleCloudStorageBuilder},
+};
 
 use super::{connection, environment::Environment};
 use crate::Result;
@@ -18,8 +23,14 @@ pub(super) fn open(bucket: &str, environment: &Environment) -> Result<GoogleClou
         .with_retry(connection::retries())
         .with_client_options(connection::options(environment, is_plain_http, false)?);
     if let Some(address) = &emulator {
-        // Emulators know no accounts.
-        builder = builder.with_base_url(address).with_skip_signature(true);
+        // Emulators know no accounts, and nothing is to be asked of the machine that it runs on.
+        let nobody = GcpCredential { bearer: String::new() };
+        let no_signer = GcpSigningCredential { email: String::new(), private_key: None };
+        builder = builder
+            .with_base_url(address)
+            .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
+            .with_signing_credentials(Arc::new(StaticCredentialProvider::new(no_signer)))
+            .with_skip_signature(true);
     } else if let Some(path) = environment.get("GOOGLE_APPLICATION_CREDENTIALS") {
         builder = builder.with_application_credentials(path);
     }

@@ -36,8 +36,12 @@ impl DirectTransfer for BucketStore {
         let key = self.key(path)?;
         let failed = |error: object_store::Error| self.failed("starting the upload of", path, &error);
         if self.is_azure() {
+            // The signature is made over the address as it is written, which Azure takes for the name itself.
+            if !key.as_ref().bytes().all(|it| it.is_ascii_alphanumeric() || b"-_./".contains(&it)) {
+                return Err(unsupported("Multipart upload"));
+            }
             let url = self.client.api.signed_url(Method::PUT, &key, PARTS_VALID).await;
-            let url = url.map_err(|error| without_key(error, &failed))?;
+            let url = url.map_err(|error| self.unsigned(path, &error))?;
             let part_urls = (1..=parts).map(|number| block_url(&url, number)).collect();
             return Ok(StartedUpload { id: None, part_urls });
         }
@@ -52,7 +56,7 @@ impl DirectTransfer for BucketStore {
             Err(error) => {
                 // The parts cannot be sent, so the upload must not stay.
                 self.client.api.abort_multipart(&key, &id).await.map_err(failed)?;
-                Err(failed(error))
+                Err(self.unsigned(path, &error))
             }
         }
     }
@@ -110,6 +114,18 @@ impl BucketStore {
         matches!(self.client.name, BucketName::Azure { .. })
     }
 
+    /// Whoever may write to GCS or Azure need not be allowed to sign addresses, e.g. with a user's own login or a shared
+    /// access signature. Clients that hear that parts are not supported send the file through this server.
+    fn unsigned(&self, path: &ArtifactPath, error: &object_store::Error) -> Error {
+        let error = self.failed("signing the addresses of the parts of", path, error);
+        if self.is_s3() {
+            return error;
+        }
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, "clients cannot send parts to the bucket themselves, so all pass through here");
+        unsupported("Multipart upload")
+    }
+
     async fn part_urls(&self, key: &Path, id: &str, parts: u32) -> object_store::Result<Vec<String>> {
         let mut urls = Vec::with_capacity(parts as usize);
         for number in 1..=parts {
@@ -133,14 +149,6 @@ fn block_url(url: &url::Url, number: u32) -> String {
 /// Names of one length, as Azure wants the blocks of a file to have.
 fn block_name(number: u32) -> String {
     format!("mlflow_block_{number:05}")
-}
-
-/// A shared access signature cannot sign another one; clients then send the file through this server.
-fn without_key(error: object_store::Error, failed: &dyn Fn(object_store::Error) -> Error) -> Error {
-    match error {
-        object_store::Error::NotSupported { .. } => unsupported("Multipart upload"),
-        error => failed(error),
-    }
 }
 
 fn save_as(name: &str) -> String {

@@ -8,17 +8,17 @@ use axum::{
     response::Response,
     routing::get,
 };
-use futures::StreamExt as _;
 
-use super::{Listing, multipart, presigned, serve};
+use super::{
+    Listing,
+    incoming::{Incoming, UPLOAD_BYTES_MAX},
+    multipart, presigned, serve,
+};
 use crate::{
     Error, Result, Tracking,
-    artifacts::{ArtifactPath, ByteStream, Upload},
+    artifacts::{ArtifactPath, Upload},
     http::{extract::Fields, json::Empty},
 };
-
-/// The largest file: far above any model, so that only a client that never stops meets it.
-const UPLOAD_BYTES_MAX: u64 = 1 << 40;
 
 /// What is below `/api/2.0/mlflow-artifacts`.
 pub(crate) fn routes() -> Router<Tracking> {
@@ -43,14 +43,22 @@ async fn download(State(tracking): State<Tracking>, method: Method, uri: Uri, he
 
 /// `PUT artifacts/<path>`: stores the body as a file.
 async fn upload(State(tracking): State<Tracking>, uri: Uri, headers: HeaderMap, body: Body) -> Result<StatusCode> {
-    let path = file(&uri)?;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<u64>().ok());
-    if announced.is_some_and(|it| it > UPLOAD_BYTES_MAX) {
+    let body = Incoming::new(body);
+    let stored = store(&tracking, &uri, &headers, &body).await;
+    if stored.is_err() {
+        body.drain().await;
+    }
+    stored.map(|()| StatusCode::OK)
+}
+
+async fn store(tracking: &Tracking, uri: &Uri, headers: &HeaderMap, body: &Incoming) -> Result<()> {
+    let path = file(uri)?;
+    let size = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<u64>().ok());
+    if size.is_some_and(|it| it > UPLOAD_BYTES_MAX) {
         return Err(Error::TooLarge(format!("artifact `{path}` is larger than {UPLOAD_BYTES_MAX} bytes")));
     }
-    let upload = Upload { body: bounded(body), size: announced };
-    tracking.artifacts().destination()?.put(&path, upload).await?;
-    Ok(StatusCode::OK)
+    let upload = Upload { body: body.bounded(), size };
+    tracking.artifacts().destination()?.put(&path, upload).await
 }
 
 /// `DELETE artifacts/<path>`: deletes a file or a folder with all in it.
@@ -67,18 +75,4 @@ fn file(uri: &Uri) -> Result<ArtifactPath> {
 /// The path as it came, still encoded, so that decoding and checking happen in one place.
 pub(super) fn path_behind<'a>(uri: &'a Uri, route: &str) -> &'a str {
     uri.path().split_once(route).map_or("", |(_, path)| path)
-}
-
-/// The body as a stream that fails, rather than fills the disk, when it does not end.
-fn bounded(body: Body) -> ByteStream {
-    let mut bytes_left = UPLOAD_BYTES_MAX;
-    body.into_data_stream()
-        .map(move |chunk| {
-            let chunk = chunk.map_err(std::io::Error::other)?;
-            bytes_left = bytes_left
-                .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| std::io::Error::other(format!("it is larger than {UPLOAD_BYTES_MAX} bytes")))?;
-            Ok(chunk)
-        })
-        .boxed()
 }
