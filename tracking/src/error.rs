@@ -29,6 +29,9 @@ pub enum Error {
     /// The request is bigger than this server accepts.
     #[error("{0}")]
     TooLarge(String),
+    /// The request did not come in time.
+    #[error("{0}")]
+    TooSlow(String),
     /// The protocol knows this operation, this server does not.
     #[error("{0}")]
     Unsupported(String),

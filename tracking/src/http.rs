@@ -4,6 +4,7 @@ mod artifacts;
 mod error;
 mod experiments;
 mod extract;
+mod graphql;
 mod json;
 mod metrics;
 mod models;
@@ -43,6 +44,7 @@ pub fn router(tracking: Tracking) -> Router {
         .merge(artifacts::root_routes())
         .merge(server::root_routes())
         .merge(traces::root_routes())
+        .merge(graphql::root_routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(tracking)

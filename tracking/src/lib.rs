@@ -10,6 +10,7 @@ pub mod metric;
 pub mod model;
 pub mod run;
 pub mod trace;
+pub mod version;
 
 mod error;
 mod otlp;

@@ -10,6 +10,7 @@ mod runs;
 mod search;
 mod tags;
 pub(crate) mod traces;
+mod versions;
 
 use std::{
     sync::Arc,

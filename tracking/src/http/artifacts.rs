@@ -75,7 +75,7 @@ impl Listing {
 }
 
 /// `GET artifacts/list`: what is in a folder of a run's artifacts.
-async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Listing>> {
+pub(super) async fn list(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Listing>> {
     let run_id = fields.run_id()?;
     let folder = fields.text("path")?.unwrap_or_default();
     let artifact_uri = artifact_uri(&tracking, &run_id).await?;

@@ -35,6 +35,11 @@ impl IntoResponse for Error {
     }
 }
 
+/// What the user reads; the causes of this server's own failures go into the log.
+pub(super) fn words(error: &Error) -> String {
+    if is_ours(error) { log_failure(error) } else { error.to_string() }
+}
+
 /// MLflow's Python client retries 429 and 5xx for minutes, so a mistake of the caller must never be one of those.
 fn classify(error: &Error) -> (StatusCode, &'static str) {
     match error {
@@ -44,6 +49,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         Error::InvalidState(_) => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
         Error::Denied(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_PARAMETER_VALUE"),
+        Error::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST"),
         Error::NoSuchEndpoint(_) => (StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND"),
         Error::NoSuchMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST"),
         Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),

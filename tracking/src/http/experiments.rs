@@ -40,7 +40,7 @@ struct Created {
 }
 
 #[derive(Serialize)]
-struct One {
+pub(super) struct One {
     experiment: Experiment,
 }
 
@@ -53,7 +53,7 @@ struct Found {
 }
 
 #[derive(Serialize)]
-struct Datasets {
+pub(super) struct Datasets {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_summaries: Vec<DatasetSummary>,
 }
@@ -76,7 +76,7 @@ async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<
     Ok(Json(Created { experiment_id }))
 }
 
-async fn read(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<One>> {
+pub(super) async fn read(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<One>> {
     let experiment = tracking.store().experiment(experiment_id(&mut fields)?).await?;
     Ok(Json(One { experiment }))
 }
@@ -131,7 +131,7 @@ async fn delete_tag(State(tracking): State<Tracking>, mut fields: Fields) -> Res
     Ok(Json(Empty {}))
 }
 
-async fn search_datasets(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Datasets>> {
+pub(super) async fn search_datasets(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Datasets>> {
     let texts = fields.texts("experiment_ids")?;
     if texts.is_empty() {
         return Err(Error::invalid("SearchDatasets request must specify at least one experiment_id."));

@@ -33,21 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         if is_read && !query.is_empty() {
             return Ok(Self::from_query(query));
         }
-        let headers = request.headers().clone();
-        let too_large = || {
-            Error::TooLarge(format!(
-                "The request body is larger than {} bytes; split the request.",
-                super::MAX_BODY_BYTES
-            ))
-        };
-        // A client that says so beforehand need not send it first.
-        if content_length(&headers).is_some_and(|it| it > super::MAX_BODY_BYTES as u64) {
-            return Err(too_large());
-        }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-            _ => Error::invalid(format!("The request body could not be read: {}", rejection.body_text())),
-        })?;
+        let (headers, body) = read(request, state).await?;
         if is_read && body.is_empty() {
             return Ok(Self::from_query(""));
         }
@@ -56,7 +42,58 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
+/// The parameters of a request whose body has them whatever its method.
+#[derive(Debug)]
+pub(super) struct Body(pub(super) Fields);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let (headers, body) = read(request, state).await?;
+        check_content_type(&headers)?;
+        Fields::from_json(&body).map(Self)
+    }
+}
+
+/// Reads the whole body, up to its limit.
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(HeaderMap, Bytes), Error> {
+    let headers = request.headers().clone();
+    let too_large = || {
+        Error::TooLarge(format!("The request body is larger than {} bytes; split the request.", super::MAX_BODY_BYTES))
+    };
+    // A client that says so beforehand need not send it first.
+    if content_length(&headers).is_some_and(|it| it > super::MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ if is_timeout(&rejection) => Error::TooSlow(
+            "The request's body did not come in time. Send it again over a connection that is faster.".to_owned(),
+        ),
+        _ => Error::invalid(format!("The request body could not be read: {}", rejection.body_text())),
+    })?;
+    Ok((headers, body))
+}
+
+/// Whether reading failed because the client was too slow.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl Fields {
+    /// Parameters that are at hand.
+    pub(super) fn of(values: Map<String, Value>) -> Self {
+        Self { path: String::new(), values, from_query: false }
+    }
+
     /// Reads a JSON body; an empty one has no parameters.
     pub(super) fn from_json(body: &[u8]) -> Result<Self, Error> {
         if body.trim_ascii().is_empty() {

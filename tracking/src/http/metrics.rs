@@ -38,7 +38,7 @@ struct BulkHistory {
 }
 
 #[derive(Serialize)]
-struct Sample {
+pub(super) struct Sample {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<RunMetric>,
 }
@@ -74,7 +74,7 @@ async fn history_bulk(State(tracking): State<Tracking>, mut fields: Fields) -> R
     Ok(Json(BulkHistory { metrics }))
 }
 
-async fn history_sample(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Sample>> {
+pub(super) async fn history_sample(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Sample>> {
     let run_ids = fields.texts("run_ids")?;
     if run_ids.is_empty() {
         return Err(fields.missing("run_ids"));

@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<Tracking> {
 }
 
 #[derive(Serialize)]
-struct One {
+pub(super) struct One {
     run: Run,
 }
 
@@ -53,7 +53,7 @@ struct Updated {
 }
 
 #[derive(Serialize)]
-struct Found {
+pub(super) struct Found {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,12 +74,12 @@ async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<
     Ok(Json(One { run }))
 }
 
-async fn read(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<One>> {
+pub(super) async fn read(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<One>> {
     let run = tracking.store().run(&fields.run_id()?).await?;
     Ok(Json(One { run }))
 }
 
-async fn search(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Found>> {
+pub(super) async fn search(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Found>> {
     let ids = fields.texts("experiment_ids")?;
     let max_results = fields.integer("max_results")?.unwrap_or(PAGE_DEFAULT);
     if max_results > PAGE_MAX {
