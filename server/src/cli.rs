@@ -1,14 +1,24 @@
 //! The command line: what can be said, and how failures are told.
 
+mod artifacts;
 mod eval;
+mod experiments;
 mod gateway;
+mod gc;
+mod import;
+mod output;
+mod records;
+mod runs;
 mod server;
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use crate::guard::{Frames, Guard};
+
+/// The exit code of a command that was refused: there is no such run, for example.
+const REFUSED: u8 = 1;
 
 /// The exit code of a command that was given something it cannot work with.
 const BAD_INPUT: u8 = 2;
@@ -35,6 +45,16 @@ enum Command {
     Gateway(gateway::Args),
     /// Evaluate models and predictions.
     Eval(eval::Args),
+    /// Create, find, rename, delete, restore and export experiments.
+    Experiments(experiments::Args),
+    /// List, describe, create, delete and restore runs.
+    Runs(runs::Args),
+    /// List, upload and download the artifacts of a run.
+    Artifacts(artifacts::Args),
+    /// Delete what is in the bin for good.
+    Gc(gc::Args),
+    /// Bring a file store of MLflow (`mlruns/`) into a database.
+    Import(import::Args),
 }
 
 /// Whom a server listens to.
@@ -75,11 +95,101 @@ pub(crate) fn main() -> ExitCode {
         Command::Server(args) => server::run(*args),
         Command::Gateway(args) => gateway::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Experiments(args) => blocking(experiments::run(args)),
+        Command::Runs(args) => blocking(runs::run(args)),
+        Command::Artifacts(args) => blocking(artifacts::run(args)),
+        Command::Gc(args) => blocking(gc::run(args)),
+        Command::Import(args) => blocking(import::run(args)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {}", words(&error));
-        ExitCode::from(BAD_INPUT)
+        ExitCode::from(if is_refusal(&error) { REFUSED } else { BAD_INPUT })
     })
+}
+
+/// Whether the request was understood, and refused for what it names.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    error.chain().any(|it| {
+        matches!(it.downcast_ref(), Some(records::Failure::Refused { .. }))
+            || matches!(
+                it.downcast_ref(),
+                Some(tracking::Error::NotFound(_) | tracking::Error::InvalidState(_) | tracking::Error::Invalid(_))
+            )
+    })
+}
+
+/// Runs a verb to its end.
+fn blocking(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(verb);
+    // Nothing that a verb leaves behind may keep the process alive.
+    runtime.shutdown_background();
+    code
+}
+
+/// What a search looks at.
+#[derive(Debug, Args)]
+struct Which {
+    /// What is in use, what is in the bin, or both.
+    #[arg(short = 'v', long, value_enum, default_value_t = View::ActiveOnly)]
+    view: View,
+    /// Only what this condition holds for, in MLflow's filter grammar.
+    #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
+    filter: String,
+    /// The order: a key and ASC or DESC; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    order_by: Vec<String>,
+    /// How many at most; by default 1000 in a table, and all as JSON.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_results: Option<u64>,
+}
+
+/// Lines of a table that one still looks at; `--max-results` and `--json` give more.
+const TABLE_ROWS: u64 = 1000;
+
+impl Which {
+    fn most(&self) -> u64 {
+        self.max_results.unwrap_or(TABLE_ROWS)
+    }
+
+    fn most_json(&self) -> u64 {
+        self.max_results.unwrap_or(u64::MAX)
+    }
+}
+
+/// Which stages a verb looks at, in the words of MLflow's command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum View {
+    /// What is in use.
+    ActiveOnly,
+    /// What is in the bin.
+    DeletedOnly,
+    /// Both.
+    All,
+}
+
+impl View {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ActiveOnly => "ACTIVE_ONLY",
+            Self::DeletedOnly => "DELETED_ONLY",
+            Self::All => "ALL",
+        }
+    }
+}
+
+/// Reads `key=value`.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form key=value")),
+    }
+}
+
+/// The line below a table that does not show all.
+fn more_note(more: bool, most: u64) -> String {
+    if more { format!("\nThe first {most} are shown; --max-results shows more, --json all.") } else { String::new() }
 }
 
 /// An error and its causes; a cause that the words before it tell already is left out.

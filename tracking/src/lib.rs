@@ -6,6 +6,8 @@
 pub mod assessment;
 pub mod dataset;
 pub mod experiment;
+pub mod file_store;
+pub mod gc;
 pub mod metric;
 pub mod model;
 pub mod run;
@@ -31,7 +33,7 @@ pub use artifacts::{
 pub use error::Error;
 pub use http::{artifacts_only_router, router};
 pub use page::Page;
-pub use store::Store;
+pub use store::{Imported, Store};
 pub use tracking::{Limits, Tracking};
 
 /// What calls into tracking give.

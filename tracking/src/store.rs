@@ -1,6 +1,8 @@
 //! The domain's methods over the database: one `impl Store` per resource, in the files below.
 
 mod experiments;
+mod gc;
+mod import;
 mod inputs;
 mod locations;
 mod metrics;
@@ -11,6 +13,8 @@ mod search;
 mod tags;
 pub(crate) mod traces;
 mod versions;
+
+pub use import::Imported;
 
 use std::{
     sync::Arc,

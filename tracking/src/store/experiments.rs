@@ -279,7 +279,7 @@ fn name_taken(name: &str, error: db::Error) -> Error {
     }
 }
 
-async fn set_experiment_tags(tx: &mut Tx, id: i64, tags: Vec<Tag>) -> Result<()> {
+pub(super) async fn set_experiment_tags(tx: &mut Tx, id: i64, tags: Vec<Tag>) -> Result<()> {
     let tags = super::tags::last_of_each_key(tags);
     let values = tags.into_iter().flat_map(|tag| [tag.key.into(), tag.value.into(), id.into()]).collect();
     let replace = OnConflict::Update { key: &["key", "experiment_id"], columns: &["value"] };

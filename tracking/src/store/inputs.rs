@@ -89,7 +89,7 @@ impl Store {
 }
 
 /// The columns of a dataset, first those that it is known by.
-const DATASET_COLUMNS: [&str; 8] = [
+pub(super) const DATASET_COLUMNS: [&str; 8] = [
     "experiment_id",
     "name",
     "digest",
@@ -100,7 +100,12 @@ const DATASET_COLUMNS: [&str; 8] = [
     "dataset_profile",
 ];
 
-async fn insert_dataset_inputs(tx: &mut Tx, experiment_id: i64, run_id: &str, inputs: Vec<DatasetInput>) -> Result<()> {
+pub(super) async fn insert_dataset_inputs(
+    tx: &mut Tx,
+    experiment_id: i64,
+    run_id: &str,
+    inputs: Vec<DatasetInput>,
+) -> Result<()> {
     if inputs.is_empty() {
         return Ok(());
     }
@@ -140,7 +145,7 @@ async fn insert_dataset_inputs(tx: &mut Tx, experiment_id: i64, run_id: &str, in
     Ok(())
 }
 
-fn dataset_columns(experiment_id: i64, dataset: &Dataset) -> [Value; 8] {
+pub(super) fn dataset_columns(experiment_id: i64, dataset: &Dataset) -> [Value; 8] {
     [
         experiment_id.into(),
         dataset.name.as_str().into(),
@@ -154,11 +159,17 @@ fn dataset_columns(experiment_id: i64, dataset: &Dataset) -> [Value; 8] {
 }
 
 /// The columns of one row of `inputs`, which has an edge from what was read or who made it to the other end.
-fn edge(source_type: &str, source_id: &str, destination_type: &str, destination_id: &str, step: i64) -> [Value; 6] {
+pub(super) fn edge(
+    source_type: &str,
+    source_id: &str,
+    destination_type: &str,
+    destination_id: &str,
+    step: i64,
+) -> [Value; 6] {
     [source_type.into(), source_id.into(), destination_type.into(), destination_id.into(), step.into(), new_id().into()]
 }
 
-async fn insert_edges(tx: &mut Tx, values: Vec<Value>) -> Result<()> {
+pub(super) async fn insert_edges(tx: &mut Tx, values: Vec<Value>) -> Result<()> {
     const COLUMNS: [&str; 6] = ["source_type", "source_id", "destination_type", "destination_id", "step", "input_uuid"];
     tx.insert_rows("inputs", &COLUMNS, OnConflict::Ignore, values).await?;
     Ok(())

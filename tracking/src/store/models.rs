@@ -170,7 +170,7 @@ async fn experiment_of(tx: &mut Tx, model_id: &str) -> Result<i64> {
 /// The columns of a param, first those of its key.
 const PARAM_COLUMNS: [&str; 4] = ["model_id", "param_key", "param_value", "experiment_id"];
 
-async fn insert_params(tx: &mut Tx, model_id: &str, experiment_id: i64, params: Vec<Param>) -> Result<()> {
+pub(super) async fn insert_params(tx: &mut Tx, model_id: &str, experiment_id: i64, params: Vec<Param>) -> Result<()> {
     let values = (params.iter())
         .flat_map(|param| {
             [model_id.into(), param.key.as_str().into(), param.value.as_str().into(), experiment_id.into()]
@@ -190,7 +190,7 @@ async fn insert_params(tx: &mut Tx, model_id: &str, experiment_id: i64, params: 
     }
 }
 
-async fn set_tags(tx: &mut Tx, model_id: &str, experiment_id: i64, tags: Vec<Tag>) -> Result<()> {
+pub(super) async fn set_tags(tx: &mut Tx, model_id: &str, experiment_id: i64, tags: Vec<Tag>) -> Result<()> {
     let values = (last_of_each_key(tags).into_iter())
         .flat_map(|tag| [model_id.into(), experiment_id.into(), tag.key.into(), tag.value.into()])
         .collect();

@@ -2,7 +2,7 @@
 
 mod load;
 
-pub(super) use load::load;
+pub(super) use load::{IDS_PER_STATEMENT, load};
 
 use std::collections::HashSet;
 

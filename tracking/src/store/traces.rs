@@ -2,6 +2,7 @@
 
 mod assessments;
 mod delete;
+mod import;
 mod ingest;
 mod links;
 mod read;
