@@ -61,6 +61,14 @@ impl Load {
         self.latencies_us.len()
     }
 
+    /// A load of a few calls, of which each took so long.
+    pub fn of(calls: &[Duration]) -> Self {
+        let us = |it: &Duration| u32::try_from(it.as_micros()).unwrap_or(u32::MAX);
+        let mut latencies_us: Vec<u32> = calls.iter().map(us).collect();
+        latencies_us.sort_unstable();
+        Self { latencies_us, wall: calls.iter().sum(), sent: calls.len() }
+    }
+
     /// Calls each second.
     pub fn per_second(&self) -> f64 {
         count(self.calls()) / self.wall.as_secs_f64()
@@ -123,6 +131,15 @@ pub fn send_all(address: SocketAddr, connections: usize, calls: &[Call]) -> Resu
             anyhow::Ok(answers)
         });
         Ok(futures::future::try_join_all(workers).await?.into_iter().flatten().collect())
+    })
+}
+
+/// Sends one call and gives its answer, or nothing where none came in time.
+pub fn try_send(address: SocketAddr, call: &Call, timeout: Duration) -> Result<Option<Bytes>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let answer = async { Connection::open(address).await?.send(call).await };
+        tokio::time::timeout(timeout, answer).await.ok().transpose()
     })
 }
 

@@ -3,5 +3,6 @@
 pub mod client;
 pub mod mock;
 pub mod process;
+pub mod record;
 pub mod scenarios;
 pub mod table;
