@@ -2,7 +2,9 @@
 
 mod compile;
 mod experiments;
+mod grouping;
 mod lexer;
+mod list;
 mod models;
 mod parser;
 mod runs;

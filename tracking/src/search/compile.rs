@@ -1,11 +1,12 @@
 //! Typed tests on values, and how they become SQL.
 
-use db::Value;
+mod integer;
 
-use super::{
-    lexer::{Kind, Token},
-    parser::{Comparator, Operand},
-};
+pub(super) use integer::IntegerTest;
+
+use db::{Dialect, Value};
+
+use super::parser::{Comparator, Operand};
 use crate::{Error, Result, validate::python_set};
 
 /// The comparators that numbers have.
@@ -15,8 +16,27 @@ pub(super) const TEXT_COMPARATORS: &[&str] = &["!=", "=", "LIKE", "ILIKE", "IN",
 
 /// Bytes at most in a text of a filter: SQLite takes no longer pattern.
 const TEXT_BYTES_MAX: usize = 50_000;
-/// Texts at most in a list of a filter: each is one of the values that a statement can have.
-const LIST_MAX: usize = 10_000;
+
+/// The values of a statement in the order of their places, and the database that it is for.
+#[derive(Debug)]
+pub(super) struct Args {
+    pub(super) dialect: Dialect,
+    pub(super) values: Vec<Value>,
+}
+
+impl Args {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { dialect, values: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, value: impl Into<Value>) {
+        self.values.push(value.into());
+    }
+
+    pub(super) fn extend(&mut self, values: impl IntoIterator<Item = Value>) {
+        self.values.extend(values);
+    }
+}
 
 /// A test on a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +47,8 @@ pub(super) enum TextTest {
     Like(String),
     /// The same in any case.
     Ilike(String),
+    /// A regular expression that matches anywhere.
+    Matches(String),
     In(Vec<String>),
     NotIn(Vec<String>),
 }
@@ -46,30 +68,59 @@ impl TextTest {
     }
 
     /// The condition on `column`; its values are added to `args`.
-    pub(super) fn sql(self, column: &str, args: &mut Vec<Value>) -> String {
-        let (condition, text) = match self {
-            Self::Equal(text) => (format!("{column} = ?"), text),
-            Self::NotEqual(text) => (format!("{column} != ?"), text),
-            Self::Like(text) => (format!("{column} LIKE ?"), text),
-            Self::Ilike(text) => (format!("LOWER({column}) LIKE LOWER(?)"), text),
-            Self::In(texts) => return Self::list(column, "IN", texts, args),
-            Self::NotIn(texts) => return Self::list(column, "NOT IN", texts, args),
+    ///
+    /// Texts differ by their case in each database. MySQL's do not by themselves, so that there the comparison that an
+    /// index serves is followed by one of the bytes.
+    pub(super) fn sql(self, column: &str, args: &mut Args) -> String {
+        let dialect = args.dialect;
+        let mut twice = |text: String, condition: String| {
+            args.push(text.clone());
+            args.push(text);
+            condition
         };
-        args.push(text.into());
+        let (condition, text) = match (self, dialect) {
+            (Self::Equal(text), Dialect::MySql) => {
+                return twice(text, format!("({column} = ? AND BINARY {column} = ?)"));
+            }
+            (Self::NotEqual(text), Dialect::MySql) => {
+                return twice(text, format!("({column} != ? OR BINARY {column} != ?)"));
+            }
+            (Self::Like(text), Dialect::MySql) => {
+                return twice(text, format!("({column} LIKE ? AND BINARY {column} LIKE ?)"));
+            }
+            (Self::In(texts), _) => return Self::list(column, "IN", texts, args),
+            (Self::NotIn(texts), _) => return Self::list(column, "NOT IN", texts, args),
+            (Self::Equal(text), _) => (format!("{column} = ?"), text),
+            (Self::NotEqual(text), _) => (format!("{column} != ?"), text),
+            (Self::Like(text), _) => (format!("{column} LIKE ?"), text),
+            (Self::Ilike(text), Dialect::Postgres) => (format!("{column} ILIKE ?"), text),
+            (Self::Ilike(text), _) => (format!("LOWER({column}) LIKE LOWER(?)"), text),
+            (Self::Matches(text), Dialect::Sqlite) => (format!("{column} REGEXP ?"), text),
+            (Self::Matches(text), Dialect::Postgres) => (format!("{column} ~ ?"), text),
+            (Self::Matches(text), Dialect::MySql) => (format!("CAST({column} AS BINARY) REGEXP BINARY ?"), text),
+        };
+        args.push(text);
         condition
     }
 
-    fn list(column: &str, comparator: &str, texts: Vec<String>, args: &mut Vec<Value>) -> String {
+    fn list(column: &str, comparator: &str, texts: Vec<String>, args: &mut Args) -> String {
         let marks = vec!["?"; texts.len()].join(",");
         args.extend(texts.into_iter().map(Value::from));
-        format!("{column} {comparator} ({marks})")
+        let binary = if args.dialect == Dialect::MySql { "BINARY " } else { "" };
+        format!("{binary}{column} {comparator} ({marks})")
     }
 }
 
 /// What a text is compared with.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum TextOperand {
     One(String),
     Many(Vec<String>),
+}
+
+/// The condition that `column` is the key.
+pub(super) fn is_key(column: &str, key: &str, args: &mut Args) -> String {
+    TextTest::Equal(key.to_owned()).sql(column, args)
 }
 
 /// The comparator as SQL, when it is one that numbers have.
@@ -87,58 +138,35 @@ pub(super) fn number_comparator(comparator: &Comparator) -> Option<&'static str>
 
 /// A text out of its quotes; a name is none.
 pub(super) fn quoted_text(operand: &Operand<'_>) -> Option<Result<String>> {
-    if operand.text().len() > TEXT_BYTES_MAX && !matches!(operand, Operand::List(..)) {
-        return Some(Err(Error::invalid(format!("A text in a filter may have at most {TEXT_BYTES_MAX} bytes."))));
-    }
-    match operand {
-        Operand::Text(text) => Some(Ok(text[1..text.len() - 1].to_owned())),
-        Operand::Word(text) if text.len() >= 2 && text.starts_with('"') && text.ends_with('"') => {
-            Some(Ok(text[1..text.len() - 1].to_owned()))
-        }
-        Operand::Word(text) => Some(Err(Error::invalid(format!(
+    let (Operand::Text(text) | Operand::Name(text)) = operand else { return None };
+    let unquoted = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    Some(match unquoted('\'').or_else(|| unquoted('"')) {
+        Some(text) => check_length(text).map(|()| text.to_owned()),
+        None => Err(Error::invalid(format!(
             "Parameter value is either not quoted or unidentified quote types used for string value {text}. Use either \
              single or double quotes."
-        )))),
-        _ => None,
-    }
+        ))),
+    })
 }
 
-/// The texts of a list.
-pub(super) fn list_texts(text: &str, tokens: &[Token<'_>]) -> Result<Vec<String>> {
-    let expected = "While parsing a list in the query, expected";
-    if tokens.is_empty() {
-        return Err(Error::invalid(format!("{expected} a non-empty list of string values, but got empty list")));
+/// Refuses a text that is too long for a filter.
+pub(super) fn check_length(text: &str) -> Result<()> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Error::invalid(format!("A text in a filter may have at most {TEXT_BYTES_MAX} bytes.")));
     }
-    if tokens.len() / 2 >= LIST_MAX {
-        return Err(Error::invalid(format!("A list in a filter may have at most {LIST_MAX} values.")));
-    }
-    let mut texts = Vec::with_capacity(tokens.len() / 2 + 1);
-    for (place, token) in tokens.iter().enumerate() {
-        let is_text = token.kind == Kind::Text
-            || (token.kind == Kind::Word && token.text.starts_with('"') && token.text.ends_with('"'));
-        let is_value_place = place % 2 == 0;
-        match token.kind {
-            _ if is_text && is_value_place => texts.push(token.text[1..token.text.len() - 1].to_owned()),
-            Kind::Comma if !is_value_place => {}
-            Kind::Integer | Kind::Float if is_value_place => {
-                return Err(Error::invalid(format!(
-                    "{expected} string value, punctuation, or whitespace, but got different type in list: {text}"
-                )));
-            }
-            _ => {
-                return Err(Error::invalid(format!(
-                    "{expected} a non-empty list of string values, but got ill-formed list."
-                )));
-            }
-        }
-    }
-    Ok(texts)
+    Ok(())
 }
 
 /// The error for a comparator that a kind of value does not have.
 pub(super) fn invalid_comparator(comparator: &Comparator, valid: &[&str]) -> Error {
     let valid = python_set(valid.iter().copied());
     Error::invalid(format!("Invalid comparator '{}' not one of '{valid}'", comparator.text()))
+}
+
+/// The same where MLflow leaves the last quote out.
+pub(super) fn invalid_comparator_unclosed(comparator: &Comparator, valid: &[&str]) -> Error {
+    let valid = python_set(valid.iter().copied());
+    Error::invalid(format!("Invalid comparator '{}' not one of '{valid}", comparator.text()))
 }
 
 /// The error for a key that an entity does not have.

@@ -1,14 +1,15 @@
 //! Searching experiments by attributes and tags.
 
-use db::Value;
+use db::Dialect;
 
 use super::{
     Query,
     compile::{
-        self, NUMBER_COMPARATORS, TEXT_COMPARATORS, TextOperand, TextTest, invalid_key, list_texts, number_comparator,
-        quoted_text,
+        Args, IntegerTest, NUMBER_COMPARATORS, TEXT_COMPARATORS, TextOperand, TextTest, invalid_comparator,
+        invalid_comparator_unclosed, invalid_key, is_key, number_comparator, quoted_text,
     },
-    parser::{Comparator, Comparison, Operand, parse, parse_order, split_identifier},
+    list::list_texts,
+    parser::{Comparator, Comparison, Grammar, Operand, parse, parse_order, split_identifier},
 };
 use crate::{
     Error, Result,
@@ -28,79 +29,119 @@ enum Subject<'f> {
 }
 
 /// Conditions and order of a search over the table `experiments`.
-pub(crate) fn experiments_query(filter: &str, order_by: &[String], view: ViewType) -> Result<Query> {
+pub(crate) fn experiments_query(filter: &str, order_by: &[String], view: ViewType, dialect: Dialect) -> Result<Query> {
+    let clauses = parse(filter, Grammar::Experiments)?;
+    let clauses = clauses.iter().map(Clause::read).collect::<Result<Vec<_>>>()?;
     let stages: Vec<String> = view.stages().iter().map(|stage| format!("'{stage}'")).collect();
     let mut sql =
         format!("WHERE experiments.workspace = 'default' AND experiments.lifecycle_stage IN ({})", stages.join(", "));
-    let mut args = Vec::new();
-    for comparison in parse(filter)? {
+    let mut args = Args::new(dialect);
+    for clause in clauses {
         sql.push_str(" AND ");
-        sql.push_str(&condition(&comparison, &mut args)?);
+        sql.push_str(&clause.sql(&mut args)?);
     }
     sql.push_str(" ORDER BY ");
     sql.push_str(&order(order_by)?);
-    Ok(Query { sql, args })
+    Ok(Query { sql, args: args.values })
 }
 
-fn condition(comparison: &Comparison<'_>, args: &mut Vec<Value>) -> Result<String> {
-    let Comparison { identifier, comparator, operand } = comparison;
-    let subject = subject(identifier)?;
-    let key = split_identifier(identifier).1;
-    if let Comparator::IsNull | Comparator::IsNotNull = comparator {
-        let Subject::Tag(tag) = subject else {
-            return Err(Error::invalid(format!(
-                "IS NULL / IS NOT NULL is only supported for tags, not for attribute '{key}'"
-            )));
+/// A comparison whose value is one that its subject can have; of its comparator that is not known yet.
+struct Clause<'f> {
+    subject: Subject<'f>,
+    key: &'f str,
+    comparator: &'f Comparator,
+    value: Value<'f>,
+}
+
+enum Value<'f> {
+    Text(String),
+    List(Vec<String>),
+    Number(Operand<'f>),
+    /// `IS NULL` and `IS NOT NULL` compare with nothing.
+    Nothing,
+}
+
+impl<'f> Clause<'f> {
+    fn read(comparison: &'f Comparison<'f>) -> Result<Self> {
+        let Comparison { identifier, comparator, operand } = comparison;
+        let subject = subject(identifier)?;
+        let key = split_identifier(identifier).1;
+        let text = |what: &str| {
+            quoted_text(operand).unwrap_or_else(|| {
+                Err(Error::invalid(format!("Expected a quoted string value for {what}. Got value {}", operand.text())))
+            })
         };
-        args.push(tag.into());
-        let not = if *comparator == Comparator::IsNull { "NOT " } else { "" };
-        return Ok(format!(
-            "experiments.experiment_id {not}IN (SELECT experiment_id FROM experiment_tags WHERE \"key\" = ?)"
-        ));
-    }
-    match subject {
-        Subject::Tag(tag) => {
-            let text = quoted_text(operand).unwrap_or_else(|| {
-                Err(Error::invalid(format!(
-                    "Expected a quoted string value for tag (e.g. 'my-value'). Got value {}",
+        let value = match (&subject, comparator, operand) {
+            (Subject::Tag(_), Comparator::IsNull | Comparator::IsNotNull, _) => Value::Nothing,
+            (_, Comparator::IsNull | Comparator::IsNotNull, _) => {
+                return Err(Error::invalid(format!(
+                    "IS NULL / IS NOT NULL is only supported for tags, not for attribute '{key}'"
+                )));
+            }
+            (Subject::Tag(_), ..) => Value::Text(text("tag (e.g. 'my-value')")?),
+            (Subject::Time(_), _, Operand::Integer(_) | Operand::Float(_)) => Value::Number(*operand),
+            (Subject::Time(_), ..) => {
+                return Err(Error::invalid(format!(
+                    "Expected numeric value type for numeric attribute: {key}. Found {}",
                     operand.text()
-                )))
-            })?;
-            args.push(tag.into());
-            let test = TextTest::new(comparator, TextOperand::One(text))
-                .ok_or_else(|| Error::invalid(format!("Invalid comparator for tag: {}", comparator.text())))?
-                .sql("value", args);
-            Ok(format!(
-                "experiments.experiment_id IN (SELECT experiment_id FROM experiment_tags WHERE \"key\" = ? AND {test})"
-            ))
-        }
-        Subject::Name => {
-            if let Operand::List(..) = operand {
+                )));
+            }
+            (Subject::Id, _, Operand::List(list)) => Value::List(list_texts(list)?),
+            (_, _, Operand::List(_)) => {
                 return Err(Error::invalid(
                     "Only ['experiment_id'] attributes support comparison with a list of quoted string values.",
                 ));
             }
-            let text = attribute_text(operand)?;
-            let test = TextTest::new(comparator, TextOperand::One(text))
-                .ok_or_else(|| compile::invalid_comparator(comparator, TEXT_COMPARATORS))?;
-            Ok(test.sql("experiments.name", args))
-        }
-        Subject::Id => id_condition(comparator, operand, args),
-        Subject::Time(column) => {
-            args.push(time_value(key, operand)?);
-            let comparator = number_comparator(comparator)
-                .ok_or_else(|| compile::invalid_comparator(comparator, NUMBER_COMPARATORS))?;
-            Ok(format!("experiments.{column} {comparator} ?"))
+            (Subject::Name | Subject::Id, ..) => Value::Text(text("attributes")?),
+        };
+        Ok(Self { subject, key, comparator, value })
+    }
+
+    fn sql(self, args: &mut Args) -> Result<String> {
+        let Self { subject, key, comparator, value } = self;
+        let test = |text| TextTest::new(comparator, TextOperand::One(text));
+        match (subject, value) {
+            (Subject::Tag(tag), Value::Text(text)) => {
+                let test = test(text)
+                    .ok_or_else(|| Error::invalid(format!("Invalid comparator for tag: {}", comparator.text())))?;
+                let is_key = is_key("experiment_tags.\"key\"", tag, args);
+                let test = test.sql("experiment_tags.value", args);
+                Ok(format!(
+                    "experiments.experiment_id IN (SELECT experiment_tags.experiment_id FROM experiment_tags \
+                     WHERE {is_key} AND {test})"
+                ))
+            }
+            (Subject::Tag(tag), _) => {
+                args.push(tag);
+                let not = if *comparator == Comparator::IsNull { "NOT " } else { "" };
+                Ok(format!(
+                    "experiments.experiment_id {not}IN (SELECT experiment_id FROM experiment_tags WHERE \"key\" = ?)"
+                ))
+            }
+            (Subject::Id, Value::Text(text)) => id_condition(comparator, vec![text], false, args),
+            (Subject::Id, Value::List(texts)) => id_condition(comparator, texts, true, args),
+            (Subject::Time(column), Value::Number(operand)) => {
+                // MLflow names the comparators of texts here.
+                let comparator = number_comparator(comparator)
+                    .ok_or_else(|| invalid_comparator_unclosed(comparator, TEXT_COMPARATORS))?;
+                let invalid = |shown| Error::invalid(format!("Invalid value for numeric attribute '{key}': {shown}"));
+                if let Operand::Float(text) = operand {
+                    let shown = text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| format!("{number:?}"));
+                    return Err(invalid(format!("'{shown}'")));
+                }
+                let test = IntegerTest::new(comparator, &operand).ok_or_else(|| invalid(operand.text().to_owned()))?;
+                Ok(test.sql(&format!("experiments.{column}"), args))
+            }
+            (_, Value::Text(text)) => {
+                let test = test(text).ok_or_else(|| invalid_comparator(comparator, TEXT_COMPARATORS))?;
+                Ok(test.sql("experiments.name", args))
+            }
+            _ => Err(invalid_comparator(comparator, NUMBER_COMPARATORS)),
         }
     }
 }
 
-fn id_condition(comparator: &Comparator, operand: &Operand<'_>, args: &mut Vec<Value>) -> Result<String> {
-    let texts = match operand {
-        Operand::List(text, tokens) => list_texts(text, tokens)?,
-        other => vec![attribute_text(other)?],
-    };
-    let is_list = matches!(operand, Operand::List(..));
+fn id_condition(comparator: &Comparator, texts: Vec<String>, is_list: bool, args: &mut Args) -> Result<String> {
     let sign = match comparator {
         Comparator::Equal if !is_list => "=",
         Comparator::NotEqual if !is_list => "!=",
@@ -112,29 +153,9 @@ fn id_condition(comparator: &Comparator, operand: &Operand<'_>, args: &mut Vec<V
     };
     let marks = vec!["?"; texts.len()].join(",");
     for text in texts {
-        args.push(ExperimentId::parse(&text)?.0.into());
+        args.push(ExperimentId::parse(&text)?.0);
     }
     Ok(format!("experiments.experiment_id {sign} ({marks})"))
-}
-
-fn attribute_text(operand: &Operand<'_>) -> Result<String> {
-    quoted_text(operand).unwrap_or_else(|| {
-        Err(Error::invalid(format!("Expected a quoted string value for attributes. Got value {}", operand.text())))
-    })
-}
-
-fn time_value(key: &str, operand: &Operand<'_>) -> Result<Value> {
-    match operand {
-        Operand::Integer(text) => text
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| Error::invalid(format!("Invalid value for numeric attribute '{key}': {text}"))),
-        Operand::Float(text) => Err(Error::invalid(format!("Invalid value for numeric attribute '{key}': '{text}'"))),
-        other => Err(Error::invalid(format!(
-            "Expected numeric value type for numeric attribute: {key}. Found {}",
-            other.text()
-        ))),
-    }
 }
 
 fn subject(identifier: &str) -> Result<Subject<'_>> {
@@ -163,7 +184,7 @@ fn order(order_by: &[String]) -> Result<String> {
     let mut sorts_by_id = false;
     for clause in order_by {
         let ordering = parse_order(clause)?;
-        let column = match subject(ordering.identifier)? {
+        let column = match subject(&ordering.identifier)? {
             Subject::Name => "name",
             Subject::Id => "experiment_id",
             Subject::Time(column) => column,
@@ -185,14 +206,14 @@ mod tests {
     #[test]
     fn what_cannot_be_searched_is_said() {
         let check = |filter: &str, expect: &str| {
-            let error = experiments_query(filter, &[], ViewType::All).unwrap_err().to_string();
+            let error = experiments_query(filter, &[], ViewType::All, Dialect::Sqlite).unwrap_err().to_string();
             assert!(error.starts_with(expect), "{filter}: {error}");
         };
         check("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '{'name', 'experiment_id'");
         check("attributes.name = 'x'", "Invalid entity type 'attributes'. Valid entity types are ('attribute', 'tag'");
         check("name > 'x'", "Invalid comparator '>' not one of '{'!=', '='");
         check("tags.a > 'x'", "Invalid comparator for tag: >");
-        check("creation_time LIKE 1", "Invalid comparator 'LIKE' not one of '{'>', '>='");
+        check("creation_time LIKE 1", "Invalid comparator 'LIKE' not one of '{'!=', '='");
         check("creation_time > 1.5", "Invalid value for numeric attribute 'creation_time': '1.5'");
         check("experiment_id > '1'", "Invalid comparator for experiment_id: >");
         check("experiment_id = 'x'", "Invalid experiment ID 'x'. Experiment ID must be a valid integer.");
@@ -205,15 +226,16 @@ mod tests {
             "name ILIKE 'a%' AND experiment_id IN ('1', '2') AND tag.t != 'x'",
             &["name DESC".to_owned()],
             ViewType::ActiveOnly,
+            Dialect::Sqlite,
         )
         .unwrap();
         assert_eq!(
             found.sql,
             "WHERE experiments.workspace = 'default' AND experiments.lifecycle_stage IN ('active') AND \
              LOWER(experiments.name) LIKE LOWER(?) AND experiments.experiment_id IN (?,?) AND \
-             experiments.experiment_id IN (SELECT experiment_id FROM experiment_tags WHERE \"key\" = ? AND value != ?) \
-             ORDER BY experiments.name DESC, experiments.experiment_id DESC"
+             experiments.experiment_id IN (SELECT experiment_tags.experiment_id FROM experiment_tags WHERE \
+             experiment_tags.\"key\" = ? AND experiment_tags.value != ?) ORDER BY experiments.name DESC, experiments.experiment_id DESC"
         );
-        assert_eq!(found.args, ["a%".into(), 1_i64.into(), 2_i64.into(), "t".into(), Value::from("x")]);
+        assert_eq!(found.args, ["a%".into(), 1_i64.into(), 2_i64.into(), "t".into(), db::Value::from("x")]);
     }
 }

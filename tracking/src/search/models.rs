@@ -1,16 +1,18 @@
 //! Searching logged models by attributes, params, tags and what was measured on them.
 
-use db::Value;
+use db::{Dialect, Value};
 
 use super::{
     Query,
-    compile::{TextOperand, TextTest, list_texts, number_comparator, quoted_text},
-    parser::{Comparator, Comparison, Operand, parse, split_identifier},
+    compile::{Args, IntegerTest, TextOperand, TextTest, check_length, is_key, number_comparator},
+    list::list_texts,
+    parser::{Comparator, Comparison, Grammar, Operand, parse},
 };
 use crate::{
     Error, Result,
     model::{MeasuredOn, ModelOrder, ModelSearch, ModelStatus},
     store::in_list,
+    validate::python_text,
 };
 
 /// Fields at most to sort by: each may be a join, and SQLite joins at most 64 tables.
@@ -27,6 +29,8 @@ enum Subject<'f> {
     Time(&'static str),
     Status,
     Metric(&'f str),
+    /// No attribute that models have.
+    Unknown(&'f str),
     /// A table with a key and a value, and the key.
     Keyed {
         table: &'static str,
@@ -36,51 +40,73 @@ enum Subject<'f> {
 }
 
 /// Joins, conditions and order of a search over the table `logged_models`.
-pub(crate) fn models_query(search: &ModelSearch) -> Result<Query> {
+pub(crate) fn models_query(search: &ModelSearch, dialect: Dialect) -> Result<Query> {
     if search.order_by.len() > ORDER_MAX || search.experiment_ids.len() > IDS_MAX || search.datasets.len() > IDS_MAX {
         return Err(Error::invalid(format!(
             "A search for models may have at most {ORDER_MAX} order_by fields, {IDS_MAX} experiments and {IDS_MAX} \
              datasets."
         )));
     }
-    let sorted = sort(&search.order_by)?;
-    let (marks, mut args) = in_list(search.experiment_ids.iter().map(|id| id.0));
+    let (marks, ids) = in_list(search.experiment_ids.iter().map(|id| id.0));
+    let mut args = Args::new(dialect);
+    args.extend(ids);
     let mut tests = vec![
         format!("logged_models.experiment_id IN ({marks})"),
         "logged_models.lifecycle_stage != 'deleted'".to_owned(),
     ];
     let mut has_metric = false;
-    for comparison in parse(&search.filter)? {
-        let subject = Subject::parse(comparison.identifier)?;
-        has_metric |= matches!(subject, Subject::Metric(_));
-        tests.push(condition(&subject, &comparison, &search.datasets, &mut args)?);
+    let comparisons = parse(&search.filter, Grammar::Models)?;
+    let clauses = comparisons.iter().map(Clause::read).collect::<Result<Vec<_>>>()?;
+    for clause in clauses {
+        has_metric |= matches!(clause.subject, Subject::Metric(_));
+        tests.push(clause.sql(&search.datasets, &mut args));
     }
+    let sorted = sort(&search.order_by)?;
     if !search.datasets.is_empty() && !has_metric {
         let on = measured_on(&search.datasets, &mut args);
         tests.push(format!("logged_models.model_id IN (SELECT model_id FROM logged_model_metrics WHERE {on})"));
     }
     let sql = format!("{}WHERE {} ORDER BY {}", sorted.joins, tests.join(" AND "), sorted.order);
-    let args = [sorted.args, args].concat();
+    let args = [sorted.args, args.values].concat();
     Ok(Query { sql, args })
 }
 
 impl<'f> Subject<'f> {
+    /// Reads `entity.key`, or the key of an attribute alone. Back-ticks around a key are taken off; double quotes belong
+    /// to it.
     fn parse(identifier: &'f str) -> Result<Self> {
-        let (entity, key) = split_identifier(identifier);
+        let (entity, key) = match identifier.split_once('.') {
+            Some((entity, key))
+                if !entity.is_empty() && !key.is_empty() && entity.bytes().all(|it| it.is_ascii_lowercase()) =>
+            {
+                (entity, key)
+            }
+            _ => ("attributes", identifier),
+        };
+        let key = key.trim_matches('`');
         match entity {
-            None | Some("attributes") => Self::attribute(key).ok_or_else(|| {
-                Error::invalid(format!(
-                    "Invalid attribute key '{key}' specified. Valid keys are 'name', 'model_id', 'model_type', \
-                     'source_run_id', 'status', 'artifact_location', 'status_message', 'creation_timestamp' and \
-                     'last_updated_timestamp'"
-                ))
-            }),
-            Some("metrics") => Ok(Self::Metric(key)),
-            Some("params") => Ok(Self::Keyed { table: "logged_model_params", column: "param", key }),
-            Some("tags") => Ok(Self::Keyed { table: "logged_model_tags", column: "tag", key }),
-            Some(other) => Err(Error::invalid(format!(
-                "Invalid entity type: '{other}'. Expected one of ['attributes', 'metrics', 'params', 'tags']."
+            "attributes" => Ok(Self::attribute(key).unwrap_or(Self::Unknown(key))),
+            "metrics" => Ok(Self::Metric(key)),
+            "params" => Ok(Self::Keyed { table: "logged_model_params", column: "param", key }),
+            "tags" => Ok(Self::Keyed { table: "logged_model_tags", column: "tag", key }),
+            other => Err(Error::invalid(format!(
+                "Invalid entity type: {}. Expected one of ['attributes', 'metrics', 'params', 'tags'].",
+                python_text(other)
             ))),
+        }
+    }
+
+    /// The subject as messages name it.
+    fn shown(&self, identifier: &str) -> String {
+        match self {
+            Self::Text(column) | Self::Time(column) => column.replacen("logged_models.", "attributes.", 1),
+            Self::Status => "attributes.status".to_owned(),
+            Self::Metric(key) => format!("metrics.{key}"),
+            Self::Unknown(key) => format!("attributes.{key}"),
+            Self::Keyed { key, .. } => {
+                let entity = identifier.split('.').next().unwrap_or_default();
+                format!("{entity}.{key}")
+            }
         }
     }
 
@@ -104,97 +130,148 @@ impl<'f> Subject<'f> {
     }
 }
 
-fn condition(
-    subject: &Subject<'_>,
-    comparison: &Comparison<'_>,
-    datasets: &[MeasuredOn],
-    args: &mut Vec<Value>,
-) -> Result<String> {
-    match subject {
-        Subject::Text(column) => Ok(text_test(comparison)?.sql(column, args)),
-        Subject::Keyed { table, column, key } => {
-            args.push((*key).into());
-            let test = text_test(comparison)?.sql(&format!("{column}_value"), args);
-            Ok(format!("logged_models.model_id IN (SELECT model_id FROM {table} WHERE {column}_key = ? AND {test})"))
+/// A comparison whose sides fit each other.
+struct Clause<'f> {
+    subject: Subject<'f>,
+    test: Test,
+}
+
+enum Test {
+    Text(TextTest),
+    Status(&'static str, ModelStatus),
+    Time(IntegerTest),
+    Number(&'static str, f64),
+}
+
+impl<'f> Clause<'f> {
+    fn read(comparison: &Comparison<'f>) -> Result<Self> {
+        let Comparison { identifier, comparator, operand } = comparison;
+        if *operand == Operand::Nothing {
+            return Err(Error::invalid(format!(
+                "Invalid comparison: {identifier}{}. Expected a comparison with 3 tokens.",
+                comparator.text()
+            )));
         }
-        Subject::Status => {
-            let comparator = match comparison.comparator {
-                Comparator::Equal => "=",
-                Comparator::NotEqual => "!=",
-                _ => return Err(invalid_comparator(comparison, "('=', '!=')")),
-            };
-            args.push(status_value(&comparison.operand)?.number().into());
-            Ok(format!("logged_models.status {comparator} ?"))
-        }
-        Subject::Time(column) => {
-            let (comparator, value) = number_test(comparison)?;
-            args.push(value.into());
-            Ok(format!("{column} {comparator} ?"))
-        }
-        Subject::Metric(key) => {
-            let (comparator, value) = number_test(comparison)?;
-            args.extend([(*key).into(), value.into()]);
-            let on =
-                if datasets.is_empty() { String::new() } else { format!(" AND ({})", measured_on(datasets, args)) };
-            Ok(format!(
-                "logged_models.model_id IN (SELECT model_id FROM logged_model_metrics \
-                 WHERE metric_name = ? AND metric_value {comparator} ?{on})"
+        let subject = Subject::parse(identifier)?;
+        let refused = |expected: &str| {
+            Error::invalid(format!(
+                "Invalid comparison operator for {}: {}. Expected one of {expected}.",
+                subject.shown(identifier),
+                python_text(comparator.text())
             ))
+        };
+        let test = match subject {
+            Subject::Metric(_) | Subject::Time(_) => {
+                let comparator = number_comparator(comparator).ok_or_else(|| refused(NUMBER_COMPARATORS))?;
+                let test = match subject {
+                    Subject::Time(_) => IntegerTest::new(comparator, operand).map(Test::Time),
+                    _ => metric_value(operand).map(|value| Test::Number(comparator, value)),
+                };
+                test.ok_or_else(|| {
+                    Error::invalid(format!("Expected a number to compare {identifier} with. Found {}", operand.text()))
+                })?
+            }
+            Subject::Status => match comparator {
+                Comparator::Equal => Test::Status("=", status_value(operand)?),
+                Comparator::NotEqual => Test::Status("!=", status_value(operand)?),
+                _ => return Err(refused("('=', '!=')")),
+            },
+            Subject::Unknown(key) => {
+                return Err(if is_text_comparator(comparator) { unknown_key(key) } else { refused(TEXT_COMPARATORS) });
+            }
+            Subject::Text(_) | Subject::Keyed { .. } => {
+                if !is_text_comparator(comparator) {
+                    return Err(refused(TEXT_COMPARATORS));
+                }
+                let test = TextTest::new(comparator, text_operand(operand)?);
+                Test::Text(test.ok_or_else(|| refused(TEXT_COMPARATORS))?)
+            }
+        };
+        Ok(Self { subject, test })
+    }
+
+    fn sql(self, datasets: &[MeasuredOn], args: &mut Args) -> String {
+        match (self.subject, self.test) {
+            (Subject::Keyed { table, column, key }, Test::Text(test)) => {
+                let is_key = is_key(&format!("{table}.{column}_key"), key, args);
+                let test = test.sql(&format!("{table}.{column}_value"), args);
+                format!("logged_models.model_id IN (SELECT {table}.model_id FROM {table} WHERE {is_key} AND {test})")
+            }
+            (Subject::Metric(key), Test::Number(comparator, value)) => {
+                args.extend([key.into(), value.into()]);
+                let on =
+                    if datasets.is_empty() { String::new() } else { format!(" AND ({})", measured_on(datasets, args)) };
+                format!(
+                    "logged_models.model_id IN (SELECT model_id FROM logged_model_metrics \
+                     WHERE metric_name = ? AND metric_value {comparator} ?{on})"
+                )
+            }
+            (Subject::Text(column), Test::Text(test)) => test.sql(column, args),
+            (Subject::Time(column), Test::Time(test)) => test.sql(column, args),
+            (_, Test::Status(comparator, status)) => {
+                args.push(status.number());
+                format!("logged_models.status {comparator} ?")
+            }
+            _ => "1 = 0".to_owned(),
         }
     }
 }
 
-fn text_test(comparison: &Comparison<'_>) -> Result<TextTest> {
-    let operand = match &comparison.operand {
-        Operand::List(text, tokens) => TextOperand::Many(list_texts(text, tokens)?),
-        other => TextOperand::One(quoted_text(other).unwrap_or_else(|| {
-            Err(Error::invalid(format!("Expected a quoted string value for {}", comparison.identifier)))
-        })?),
-    };
-    TextTest::new(&comparison.comparator, operand).ok_or_else(|| invalid_comparator(comparison, TEXT_COMPARATORS))
+fn is_text_comparator(comparator: &Comparator) -> bool {
+    use Comparator::{Equal, Ilike, In, Like, NotEqual, NotIn};
+    matches!(comparator, Equal | NotEqual | Like | Ilike | In | NotIn)
 }
 
-fn number_test(comparison: &Comparison<'_>) -> Result<(&'static str, f64)> {
-    let comparator =
-        number_comparator(&comparison.comparator).ok_or_else(|| invalid_comparator(comparison, NUMBER_COMPARATORS))?;
-    match comparison.operand {
-        Operand::Integer(text) | Operand::Float(text) => text.parse().map(|value| (comparator, value)).ok(),
+fn unknown_key(key: &str) -> Error {
+    Error::invalid(format!(
+        "Invalid attribute key '{key}' specified. Valid keys are 'name', 'model_id', 'model_type', 'source_run_id', \
+         'status', 'artifact_location', 'status_message', 'creation_timestamp' and 'last_updated_timestamp'"
+    ))
+}
+
+/// The value of a text: quotes are optional, and only single ones are taken off.
+fn text_operand(operand: &Operand<'_>) -> Result<TextOperand> {
+    if let Operand::List(list) = operand {
+        return list_texts(list).map(TextOperand::Many);
+    }
+    check_length(operand.text())?;
+    Ok(TextOperand::One(operand.text().trim_matches('\'').to_owned()))
+}
+
+fn metric_value(operand: &Operand<'_>) -> Option<f64> {
+    match operand {
+        Operand::Integer(text) | Operand::Float(text) => text.parse().ok(),
         _ => None,
     }
-    .ok_or_else(|| {
-        let Comparison { identifier, operand, .. } = comparison;
-        Error::invalid(format!("Expected a number to compare {identifier} with. Found {}", operand.text()))
-    })
 }
 
 /// A status by its name in the protocol, or by the end of that name: `READY`.
 fn status_value(operand: &Operand<'_>) -> Result<ModelStatus> {
-    let text = quoted_text(operand).transpose()?.unwrap_or_default();
+    let text = operand.text().trim_matches(['\'', '"']);
     let names = || ModelStatus::CHOICES.iter().filter(|(name, _)| name.starts_with("LOGGED_MODEL"));
-    let is_named = |name: &str| name == text || name.strip_prefix("LOGGED_MODEL_") == Some(text.as_str());
-    names().find(|(name, _)| is_named(name)).map(|(_, status)| *status).ok_or_else(|| {
-        let known: Vec<&str> = names().map(|(name, _)| *name).collect();
-        Error::invalid(format!("No model has the status {}. It must be one of: {}", operand.text(), known.join(", ")))
-    })
-}
-
-fn invalid_comparator(comparison: &Comparison<'_>, expected: &str) -> Error {
-    let Comparison { identifier, comparator, .. } = comparison;
-    Error::invalid(format!(
-        "Invalid comparison operator for {identifier}: '{}'. Expected one of {expected}.",
-        comparator.text()
-    ))
+    let is_named = |name: &str| name == text || name.strip_prefix("LOGGED_MODEL_") == Some(text);
+    names()
+        .find(|(name, status)| is_named(name) || status.number().to_string() == text)
+        .map(|(_, status)| *status)
+        .ok_or_else(|| {
+            let known: Vec<&str> = names().map(|(name, _)| *name).collect();
+            Error::invalid(format!(
+                "No model has the status {}. It must be one of: {}",
+                operand.text(),
+                known.join(", ")
+            ))
+        })
 }
 
 /// The condition that a metric was measured on one of the datasets.
-fn measured_on(datasets: &[MeasuredOn], args: &mut Vec<Value>) -> String {
+fn measured_on(datasets: &[MeasuredOn], args: &mut Args) -> String {
     let tests: Vec<String> = (datasets.iter())
         .map(|dataset| {
-            args.push(dataset.dataset_name.as_str().into());
+            args.push(dataset.dataset_name.as_str());
             match &dataset.dataset_digest {
                 None => "dataset_name = ?".to_owned(),
                 Some(digest) => {
-                    args.push(digest.as_str().into());
+                    args.push(digest.as_str());
                     "(dataset_name = ? AND dataset_digest = ?)".to_owned()
                 }
             }
@@ -226,7 +303,7 @@ fn sort(order_by: &[ModelOrder]) -> Result<Sorted> {
             None => match Subject::attribute(&by.field_name).ok_or_else(unknown)? {
                 Subject::Text(column) | Subject::Time(column) => column.to_owned(),
                 Subject::Status => "logged_models.status".to_owned(),
-                Subject::Metric(_) | Subject::Keyed { .. } => return Err(unknown()),
+                Subject::Metric(_) | Subject::Unknown(_) | Subject::Keyed { .. } => return Err(unknown()),
             },
         };
         has_time |= column.ends_with(".creation_timestamp_ms");
@@ -248,7 +325,7 @@ fn sort(order_by: &[ModelOrder]) -> Result<Sorted> {
 impl Sorted {
     /// Joins the latest value of a metric, and gives its column.
     fn join(&mut self, place: usize, key: &str, by: &ModelOrder) -> String {
-        self.args.push(key.trim_matches('`').into());
+        self.args.push(key.into());
         let mut tests = String::from("metric_name = ?");
         for (column, value) in [("dataset_name", &by.dataset_name), ("dataset_digest", &by.dataset_digest)] {
             if let Some(value) = value {

@@ -5,10 +5,15 @@ mod order;
 mod sql;
 mod subject;
 
-use condition::{Condition, Keyed};
+use condition::{Clause, Condition, Keyed};
+use db::Dialect;
 use sql::Joined;
 
-use super::{Query, compile::TextTest, parser::parse};
+use super::{
+    Query,
+    compile::{Args, TextTest},
+    parser::{Grammar, parse},
+};
 use crate::{
     Error, Result,
     experiment::{ExperimentId, ViewType},
@@ -26,8 +31,11 @@ pub(crate) fn runs_query(
     filter: &str,
     order_by: &[String],
     view: ViewType,
+    dialect: Dialect,
 ) -> Result<Query> {
-    let mut conditions = parse(filter)?.into_iter().map(condition::condition).collect::<Result<Vec<_>>>()?;
+    let clauses = parse(filter, Grammar::Runs)?.into_iter().map(Clause::read).collect::<Result<Vec<_>>>()?;
+    let sorted = order::sort(order_by, dialect)?;
+    let mut conditions = clauses.into_iter().map(Clause::condition).collect::<Result<Vec<_>>>()?;
     conditions.sort_by_key(Condition::width);
     let keyed = conditions.iter().filter(|condition| matches!(condition, Condition::Keyed(_))).count();
     if keyed + order_by.len() > KEYS_MAX {
@@ -42,23 +50,24 @@ pub(crate) fn runs_query(
             experiment_ids.len()
         )));
     }
-    let sorted = order::sort(order_by)?;
-    let mut joined = Joined::default();
-    let (marks, mut args) = in_list(experiment_ids.iter().map(|id| id.0));
+    let mut joined = Joined::new(dialect);
+    let mut args = Args::new(dialect);
+    let (marks, ids) = in_list(experiment_ids.iter().map(|id| id.0));
+    args.extend(ids);
     let stages: Vec<String> = view.stages().iter().map(|stage| format!("'{stage}'")).collect();
     let mut tests =
         vec![format!("runs.experiment_id IN ({marks})"), format!("runs.lifecycle_stage IN ({})", stages.join(", "))];
     for (place, condition) in conditions.into_iter().enumerate() {
         match condition {
             Condition::Keyed(Keyed::Text { table, key, test: test @ TextTest::Equal(_) }) if place == 0 => {
-                tests.push(sql::lookup(table, key, test, &mut args));
+                tests.push(sql::lookup(table, &key, test, &mut args));
             }
             Condition::Keyed(condition) => condition.join(&format!("filter_{place}"), &mut joined),
             Condition::Own(condition) => tests.push(condition.sql(&mut args)),
         }
     }
     let sql = format!("{}{}WHERE {} ORDER BY {}", joined.sql, sorted.joined.sql, tests.join(" AND "), sorted.order);
-    let args = [joined.args, sorted.joined.args, args].concat();
+    let args = [joined.args.values, sorted.joined.args.values, args.values].concat();
     Ok(Query { sql, args })
 }
 
@@ -71,7 +80,7 @@ mod tests {
 
     fn query(filter: &str, order_by: &[&str]) -> Result<Query> {
         let order_by: Vec<String> = order_by.iter().map(|clause| (*clause).to_owned()).collect();
-        runs_query(&[ExperimentId(1)], filter, &order_by, ViewType::ActiveOnly)
+        runs_query(&[ExperimentId(1)], filter, &order_by, ViewType::ActiveOnly, Dialect::Sqlite)
     }
 
     #[test]
@@ -100,7 +109,7 @@ mod tests {
             "JOIN tags AS filter_1 ON filter_1.run_uuid = runs.run_uuid AND filter_1.\"key\" = ? AND filter_1.value = ? \
              JOIN latest_metrics AS filter_2 ON filter_2.run_uuid = runs.run_uuid AND filter_2.\"key\" = ? AND \
              (filter_2.value > ? AND NOT filter_2.is_nan) WHERE runs.experiment_id IN (?) AND runs.lifecycle_stage IN \
-             ('active') AND runs.run_uuid IN (SELECT run_uuid FROM params WHERE \"key\" = ? AND value = ?) ORDER BY \
+             ('active') AND runs.run_uuid IN (SELECT params.run_uuid FROM params WHERE params.\"key\" = ? AND params.value = ?) ORDER BY \
              CASE WHEN runs.start_time IS NULL THEN 1 ELSE 0 END, runs.start_time ASC, runs.run_uuid"
         );
         let expect: Vec<Value> =
@@ -131,16 +140,13 @@ mod tests {
             "While parsing a list in the query, expected a non-empty list of string values, but got e",
         );
         check("run_id IN (1)", "While parsing a list in the query, expected string value, punctuation");
-        check(
-            "run_id IN ('a' 'b')",
-            "While parsing a list in the query, expected a non-empty list of string values, bu",
-        );
+        check("run_id IN ('a' b)", "While parsing a list in the query, expected a non-empty list of string values, bu");
         check("run_id = ('a')", "Invalid comparator '=' not one of");
         check("start_time > 'x'", "Expected numeric value type for numeric attribute: start_time. Found 'x'");
         check("metrics.a IS NULL", "IS NULL / IS NOT NULL is only supported for tags and params, not for 'metric' 'a'");
         check("dataset.foo = 'x'", "Invalid dataset key 'foo' specified");
         check(&["metrics.a > 1"; 61].join(" AND "), "A search may filter and sort by at most 60 metrics");
-        check(&format!("run_id IN ('x'{})", ",'x'".repeat(10_000)), "A list in a filter may have at most 10000 values");
+        check(&format!("run_id IN ('x'{})", ",'x'".repeat(5_000)), "Error on parsing filter 'run_id IN ('x','x'");
         check(&format!("run_name LIKE '{}'", "%".repeat(50_000)), "A text in a filter may have at most 50000 bytes");
     }
 

@@ -4,12 +4,15 @@ mod condition;
 mod order;
 mod spans;
 
-use db::Value;
+use db::Dialect;
 
 use super::{
     Query,
-    compile::{TextOperand, TextTest, invalid_comparator, invalid_key, list_texts, number_comparator, quoted_text},
-    parser::{Comparator, Comparison, Operand, parse, split_identifier},
+    compile::{
+        Args, IntegerTest, TextOperand, TextTest, invalid_comparator, invalid_key, number_comparator, quoted_text,
+    },
+    list::list_texts,
+    parser::{Comparator, Comparison, Grammar, Operand, parse, split_identifier},
 };
 use crate::{Error, Result, experiment::ExperimentId, store::in_list, trace::keys, validate::python_list};
 use condition::Condition;
@@ -63,12 +66,18 @@ enum Subject {
 }
 
 /// Joins, conditions and order of a search over the table `trace_info`.
-pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_by: &[String]) -> Result<Query> {
+pub(crate) fn traces_query(
+    experiment_ids: &[ExperimentId],
+    filter: &str,
+    order_by: &[String],
+    dialect: Dialect,
+) -> Result<Query> {
     if order_by.len() > ORDER_MAX {
         return Err(Error::invalid(format!("A search for traces may have at most {ORDER_MAX} order_by fields.")));
     }
-    let conditions = parse(filter)?.into_iter().map(condition).collect::<Result<Vec<_>>>()?;
-    let order::Sorted { joins, join_args: mut args, order } = order::sort(order_by)?;
+    let conditions = parse(filter, Grammar::Traces)?.into_iter().map(condition).collect::<Result<Vec<_>>>()?;
+    let order::Sorted { joins, join_args, order } = order::sort(order_by)?;
+    let mut args = Args { dialect, values: join_args };
     let (marks, ids) = in_list(experiment_ids.iter().map(|id| id.0));
     args.extend(ids.clone());
     let mut sql = format!("{joins}WHERE trace_info.experiment_id IN ({marks})");
@@ -90,41 +99,21 @@ pub(crate) fn traces_query(experiment_ids: &[ExperimentId], filter: &str, order_
     }
     sql.push_str(" ORDER BY ");
     sql.push_str(&order);
-    if args.len() > VALUES_MAX {
+    if args.values.len() > VALUES_MAX {
         return Err(Error::invalid(format!(
             "The search has {} values, of its experiments and its filter; at most {VALUES_MAX} are taken. Search fewer \
              experiments at once.",
-            args.len()
+            args.values.len()
         )));
     }
-    Ok(Query { sql, args })
+    Ok(Query { sql, args: args.values })
 }
 
-/// A test on a text; traces know one comparator more than runs.
-#[derive(Clone, Debug, PartialEq)]
-enum Test {
-    Plain(TextTest),
-    /// A regular expression that matches anywhere.
-    Matches(String),
-}
-
-impl Test {
-    /// The condition on `column`; its values are added to `args`.
-    fn sql(self, column: &str, args: &mut Vec<Value>) -> String {
-        match self {
-            Self::Plain(test) => test.sql(column, args),
-            Self::Matches(pattern) => {
-                args.push(pattern.into());
-                format!("{column} REGEXP ?")
-            }
-        }
-    }
-
-    fn matches(pattern: String) -> Result<Self> {
-        regex::Regex::new(&pattern)
-            .map_err(|error| Error::invalid(format!("Invalid regular expression '{pattern}' after RLIKE: {error}")))?;
-        Ok(Self::Matches(pattern))
-    }
+/// The test that a regular expression matches.
+fn matches(pattern: String) -> Result<TextTest> {
+    regex::Regex::new(&pattern)
+        .map_err(|error| Error::invalid(format!("Invalid regular expression '{pattern}' after RLIKE: {error}")))?;
+    Ok(TextTest::Matches(pattern))
 }
 
 fn condition(comparison: Comparison<'_>) -> Result<Condition> {
@@ -134,7 +123,8 @@ fn condition(comparison: Comparison<'_>) -> Result<Condition> {
         Subject::Number(key, expression) => {
             let comparator =
                 number_comparator(&comparator).ok_or_else(|| invalid_comparator(&comparator, NUMBER_COMPARATORS))?;
-            Ok(Condition::Number { expression, comparator, value: number(key, &operand)? })
+            let test = IntegerTest::new(comparator, &operand).ok_or_else(|| not_a_number(key, &operand))?;
+            Ok(Condition::Number { expression, test })
         }
         Subject::Text(column) => Ok(match presence(&comparator) {
             Some(is_present) => Condition::ColumnPresence { column, is_present },
@@ -216,20 +206,18 @@ fn keyed(
 }
 
 /// The test of a comparator out of `valid` on a quoted text, or on a list of them.
-fn text_test(entity: &str, comparator: &Comparator, operand: &Operand<'_>, valid: &[&str]) -> Result<Test> {
+fn text_test(entity: &str, comparator: &Comparator, operand: &Operand<'_>, valid: &[&str]) -> Result<TextTest> {
     if !valid.contains(&comparator.text()) {
         return Err(invalid_comparator(comparator, valid));
     }
     let operand = match operand {
-        Operand::List(text, tokens) => TextOperand::Many(list_texts(text, tokens)?),
+        Operand::List(list) => TextOperand::Many(list_texts(list)?),
         other => TextOperand::One(text(entity, other)?),
     };
-    if comparator.text() == "RLIKE"
-        && let TextOperand::One(pattern) = operand
-    {
-        return Test::matches(pattern);
+    match (comparator, operand) {
+        (Comparator::Rlike, TextOperand::One(pattern)) => matches(pattern),
+        (_, operand) => TextTest::new(comparator, operand).ok_or_else(|| invalid_comparator(comparator, valid)),
     }
-    TextTest::new(comparator, operand).map(Test::Plain).ok_or_else(|| invalid_comparator(comparator, valid))
 }
 
 fn text(entity: &str, operand: &Operand<'_>) -> Result<String> {
@@ -241,17 +229,8 @@ fn text(entity: &str, operand: &Operand<'_>) -> Result<String> {
     })
 }
 
-fn number(key: &str, operand: &Operand<'_>) -> Result<Value> {
-    let number = match operand {
-        Operand::Integer(text) => {
-            text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from)).ok()
-        }
-        Operand::Float(text) => text.parse::<f64>().map(Value::from).ok(),
-        _ => None,
-    };
-    number.ok_or_else(|| {
-        Error::invalid(format!("Expected numeric value type for numeric attribute: {key}. Found {}", operand.text()))
-    })
+fn not_a_number(key: &str, operand: &Operand<'_>) -> Error {
+    Error::invalid(format!("Expected numeric value type for numeric attribute: {key}. Found {}", operand.text()))
 }
 
 #[cfg(test)]
@@ -262,7 +241,7 @@ mod tests {
 
     fn query(filter: &str, order_by: &[&str]) -> Result<Query> {
         let order_by: Vec<String> = order_by.iter().map(|clause| (*clause).to_owned()).collect();
-        traces_query(&[ExperimentId(1)], filter, &order_by)
+        traces_query(&[ExperimentId(1)], filter, &order_by, Dialect::Sqlite)
     }
 
     #[test]
@@ -272,10 +251,11 @@ mod tests {
         assert_eq!(
             found.sql,
             "WHERE trace_info.experiment_id IN (?) AND trace_info.status = ? AND trace_info.request_id IN (SELECT \
-             request_id FROM trace_tags WHERE \"key\" = ? AND value LIKE ?) AND EXISTS (SELECT 1 FROM spans WHERE \
+             trace_tags.request_id FROM trace_tags WHERE trace_tags.\"key\" = ? AND trace_tags.value LIKE ?) AND EXISTS (SELECT 1 FROM spans WHERE \
              spans.trace_id = trace_info.request_id AND spans.name = ? AND spans.type = ?) ORDER BY trace_info.timestamp_ms DESC, trace_info.request_id"
         );
-        let expect: Vec<Value> = vec![1_i64.into(), "OK".into(), "k".into(), "v%".into(), "llm".into(), "TOOL".into()];
+        let expect: Vec<db::Value> =
+            vec![1_i64.into(), "OK".into(), "k".into(), "v%".into(), "llm".into(), "TOOL".into()];
         assert_eq!(found.args, expect);
     }
 
@@ -329,10 +309,10 @@ mod tests {
         );
         assert_eq!(error(&["span.name"]), "Invalid identifier type 'span'");
         let many: Vec<String> = (0..61).map(|it| format!("tags.t{it}")).collect();
-        let many = traces_query(&[ExperimentId(1)], "", &many).unwrap_err().to_string();
+        let many = traces_query(&[ExperimentId(1)], "", &many, Dialect::Sqlite).unwrap_err().to_string();
         assert_eq!(many, "A search for traces may have at most 60 order_by fields.");
         let ids: Vec<ExperimentId> = (0..20_000).map(ExperimentId).collect();
-        let many = traces_query(&ids, "", &[]).unwrap_err().to_string();
+        let many = traces_query(&ids, "", &[], Dialect::Sqlite).unwrap_err().to_string();
         assert!(many.starts_with("The search has 32768 values"), "{many}");
     }
 

@@ -90,7 +90,7 @@ impl Store {
     /// Finds experiments.
     pub async fn search_experiments(&self, search: &ExperimentSearch) -> Result<Page<Experiment>> {
         let size = check_page_size(search.max_results)?;
-        let mut query = search::experiments_query(&search.filter, &search.order_by, search.view)?;
+        let mut query = search::experiments_query(&search.filter, &search.order_by, search.view, self.db.dialect())?;
         let offset = page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {COLUMNS} FROM experiments {} LIMIT ? OFFSET ?", query.sql);
         query.args.extend(search::limit(size, offset));

@@ -135,7 +135,7 @@ impl Store {
 
     /// Finds models.
     pub async fn search_models(&self, search: &ModelSearch) -> Result<Page<LoggedModel>> {
-        let mut query = search::models_query(search)?;
+        let mut query = search::models_query(search, self.db.dialect())?;
         let offset = token::offset(search)?;
         query.args.extend(search::limit(search.max_results, offset));
         let sql = format!("SELECT {COLUMNS} FROM logged_models {} LIMIT ? OFFSET ?", query.sql);

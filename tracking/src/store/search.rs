@@ -13,7 +13,13 @@ impl Store {
     /// Finds runs.
     pub async fn search_runs(&self, search: &RunSearch) -> Result<Page<Run>> {
         let size = check_page_size(search.max_results)?;
-        let mut query = search::runs_query(&search.experiment_ids, &search.filter, &search.order_by, search.view)?;
+        let mut query = search::runs_query(
+            &search.experiment_ids,
+            &search.filter,
+            &search.order_by,
+            search.view,
+            self.db.dialect(),
+        )?;
         let offset = page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {} FROM runs {} LIMIT ? OFFSET ?", runs::COLUMNS, query.sql);
         query.args.extend(search::limit(size, offset));

@@ -1,5 +1,7 @@
 //! The order of found runs.
 
+use db::Dialect;
+
 use super::{
     sql::Joined,
     subject::{Attribute, Subject},
@@ -7,19 +9,18 @@ use super::{
 use crate::{Error, Result, search::parser::parse_order, validate::python_list};
 
 /// Order clauses as SQL, with the joins that bring their values in.
-#[derive(Default)]
 pub(super) struct Sorted {
     pub(super) joined: Joined,
     pub(super) order: String,
 }
 
 /// Runs without the value come last in both directions, runs whose metric is NaN before them; then the latest start.
-pub(super) fn sort(order_by: &[String]) -> Result<Sorted> {
-    let mut sorted = Sorted::default();
+pub(super) fn sort(order_by: &[String], dialect: Dialect) -> Result<Sorted> {
+    let mut sorted = Sorted { joined: Joined::new(dialect), order: String::new() };
     let mut seen: Vec<Subject> = Vec::new();
     for (place, clause) in order_by.iter().enumerate() {
         let ordering = parse_order(clause)?;
-        let subject = Subject::parse(ordering.identifier)?;
+        let subject = Subject::parse_in_order(&ordering.identifier)?;
         if seen.contains(&subject) {
             return Err(Error::invalid(format!(
                 "`order_by` contains duplicate fields: {}",
@@ -30,7 +31,8 @@ pub(super) fn sort(order_by: &[String]) -> Result<Sorted> {
         let name = format!("sort_{place}");
         let mut join = |table: &str, key: &str| {
             // An outer join, since runs without the value are sorted too.
-            sorted.joined.join("LEFT JOIN", table, &name, key.to_owned(), "");
+            sorted.joined.args.push(key);
+            sorted.joined.join("LEFT JOIN", table, &name, &format!("{name}.\"key\" = ?"));
             format!("{name}.value")
         };
         let column = match &subject {

@@ -1,32 +1,35 @@
 //! Conditions on runs as SQL: values under keys are joined, everything else is tested.
 
-use db::Value;
+use db::Dialect;
 
 use super::condition::{Condition, Keyed, Own};
-use crate::search::compile::TextTest;
+use crate::search::compile::{Args, TextTest, is_key};
 
 /// Joins of keyed values, with their bound values.
-#[derive(Default)]
+#[derive(Debug)]
 pub(super) struct Joined {
     pub(super) sql: String,
-    pub(super) args: Vec<Value>,
+    pub(super) args: Args,
 }
 
 impl Joined {
-    /// Joins the rows of a table that have a key; `test` is what else they must meet.
-    pub(super) fn join(&mut self, how: &str, table: &str, name: &str, key: String, test: &str) {
-        let on = format!("{name}.run_uuid = runs.run_uuid AND {name}.\"key\" = ?");
-        self.sql.extend([how, " ", table, " AS ", name, " ON ", &on, test, " "]);
-        self.args.push(key.into());
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { sql: String::new(), args: Args::new(dialect) }
+    }
+
+    /// Joins the rows of a table that belong to the run and meet `test`, whose values are added already.
+    pub(super) fn join(&mut self, how: &str, table: &str, name: &str, test: &str) {
+        let on = format!("{name}.run_uuid = runs.run_uuid AND {test}");
+        self.sql.extend([how, " ", table, " AS ", name, " ON ", &on, " "]);
     }
 }
 
 /// Tests for the runs whose value under a key meets a test that few meet, without a join: a database without statistics
 /// looks these few up once and starts from them, where it would start joins from a metric that every run has.
-pub(super) fn lookup(table: &str, key: String, test: TextTest, args: &mut Vec<Value>) -> String {
-    args.push(key.into());
-    let test = test.sql("value", args);
-    format!("runs.run_uuid IN (SELECT run_uuid FROM {table} WHERE \"key\" = ? AND {test})")
+pub(super) fn lookup(table: &str, key: &str, test: TextTest, args: &mut Args) -> String {
+    let is_key = is_key(&format!("{table}.\"key\""), key, args);
+    let test = test.sql(&format!("{table}.value"), args);
+    format!("runs.run_uuid IN (SELECT {table}.run_uuid FROM {table} WHERE {is_key} AND {test})")
 }
 
 impl Condition {
@@ -44,38 +47,36 @@ impl Condition {
 impl Keyed {
     /// Joins the rows that meet the condition; a run has at most one, so no run is found twice.
     pub(super) fn join(self, name: &str, joined: &mut Joined) {
-        match self {
+        let column = format!("{name}.\"key\"");
+        let (table, test) = match self {
             Self::Metric { key, comparator, value } => {
+                let is_key = is_key(&column, &key, &mut joined.args);
+                joined.args.push(value);
                 // NaN is stored as a flag, and differs from every number.
                 let nan = if comparator == "!=" { "OR" } else { "AND NOT" };
-                let test = format!(" AND ({name}.value {comparator} ? {nan} {name}.is_nan)");
-                joined.join("JOIN", "latest_metrics", name, key, &test);
-                joined.args.push(value.into());
+                ("latest_metrics", format!("{is_key} AND ({name}.value {comparator} ? {nan} {name}.is_nan)"))
             }
             Self::Text { table, key, test } => {
-                let mut args = Vec::new();
-                let test = test.sql(&format!("{name}.value"), &mut args);
-                joined.join("JOIN", table, name, key, &format!(" AND {test}"));
-                joined.args.extend(args);
+                let is_key = is_key(&column, &key, &mut joined.args);
+                let test = test.sql(&format!("{name}.value"), &mut joined.args);
+                (table, format!("{is_key} AND {test}"))
             }
-        }
+        };
+        joined.join("JOIN", table, name, &test);
     }
 }
 
 impl Own {
     /// The condition as SQL; its values are added to `args`.
-    pub(super) fn sql(self, args: &mut Vec<Value>) -> String {
+    pub(super) fn sql(self, args: &mut Args) -> String {
         match self {
             Self::Presence { table, key, is_present } => {
-                args.push(key.into());
+                args.push(key);
                 let not = if is_present { "" } else { "NOT " };
                 format!("runs.run_uuid {not}IN (SELECT run_uuid FROM {table} WHERE \"key\" = ?)")
             }
             Self::Text { column, test } => test.sql(column, args),
-            Self::Time { column, comparator, value } => {
-                args.push(value);
-                format!("{column} {comparator} ?")
-            }
+            Self::Time { column, test } => test.sql(column, args),
             Self::Dataset { field: "context", test } => {
                 let test = test.sql("input_tags.value", args);
                 format!(

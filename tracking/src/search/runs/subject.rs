@@ -21,6 +21,8 @@ const ATTRIBUTE_KEYS: &[&str] = &[
     "Run name",
     "Run Name",
 ];
+const ORDER_KEYS: &[&str] =
+    &["artifact_uri", "end_time", "run_id", "run_name", "start_time", "status", "user_id", "created", "Created"];
 const DATASET_KEYS: &[&str] = &["name", "digest", "context"];
 
 /// What a run is searched or sorted by.
@@ -46,13 +48,23 @@ pub(super) enum Attribute {
 }
 
 impl Subject {
-    /// Reads `entity.key`, or the key of an attribute alone.
+    /// Reads `entity.key`, or the key of an attribute alone, in a filter.
     pub(super) fn parse(identifier: &str) -> Result<Self> {
+        Self::among(ATTRIBUTE_KEYS, identifier)
+    }
+
+    /// The same in an order clause.
+    pub(super) fn parse_in_order(identifier: &str) -> Result<Self> {
+        Self::among(ORDER_KEYS, identifier)
+    }
+
+    fn among(attribute_keys: &[&str], identifier: &str) -> Result<Self> {
         let (entity, key) = split_identifier(identifier);
         match entity {
-            None | Some("attribute" | "attributes" | "attr" | "run") => {
-                Attribute::named(key).map(Self::Attribute).ok_or_else(|| invalid_key("attribute", key, ATTRIBUTE_KEYS))
-            }
+            None | Some("attribute" | "attributes" | "attr" | "run") => (Attribute::named(key))
+                .filter(|_| attribute_keys.contains(&key))
+                .map(Self::Attribute)
+                .ok_or_else(|| invalid_key("attribute", key, attribute_keys)),
             Some("metric" | "metrics") => Ok(Self::Metric(key.to_owned())),
             Some("parameter" | "parameters" | "param" | "params") => Ok(Self::Param(key.to_owned())),
             Some("tag" | "tags") => Ok(Self::Tag(key.to_owned())),

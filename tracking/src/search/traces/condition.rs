@@ -4,10 +4,10 @@ use db::Value;
 
 use super::{
     super::{
-        compile::{invalid_comparator, number_comparator},
+        compile::{Args, TextTest, invalid_comparator, is_key, number_comparator},
         parser::{Comparator, Operand},
     },
-    ASSESSMENT_COMPARATORS, Test, number, presence,
+    ASSESSMENT_COMPARATORS, IntegerTest, presence,
     spans::SpanTest,
     text, text_test,
 };
@@ -20,17 +20,17 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Condition {
     /// A number that every trace has.
-    Number { expression: &'static str, comparator: &'static str, value: Value },
+    Number { expression: &'static str, test: IntegerTest },
     /// A text that every trace has.
-    Text { column: &'static str, test: Test },
+    Text { column: &'static str, test: TextTest },
     /// Whether a column has a value.
     ColumnPresence { column: &'static str, is_present: bool },
     /// The value of a tag or of metadata.
-    Keyed { table: &'static str, key: String, test: Test },
+    Keyed { table: &'static str, key: String, test: TextTest },
     /// Whether a tag or metadata is there at all.
     Presence { table: &'static str, key: String, is_present: bool },
     /// The run that the trace was made in, or that it was linked to.
-    Run(Test),
+    Run(TextTest),
     /// A prompt version that the trace used.
     Prompt(String),
     /// A problem that the trace shows.
@@ -56,7 +56,7 @@ pub(super) enum AssessmentTest {
         text: String,
         is_equal: bool,
     },
-    Text(Test),
+    Text(TextTest),
 }
 
 /// How columns that stand for one piece of metadata are tested.
@@ -78,33 +78,30 @@ enum AnalyticsKind {
 
 impl Condition {
     /// The condition as SQL; its values are added to `args`. `marks` and `ids` are the experiments of the search.
-    pub(super) fn sql(self, marks: &str, ids: &[Value], args: &mut Vec<Value>) -> String {
+    pub(super) fn sql(self, marks: &str, ids: &[Value], args: &mut Args) -> String {
         match self {
-            Self::Number { expression, comparator, value } => {
-                args.push(value);
-                format!("{expression} {comparator} ?")
-            }
+            Self::Number { expression, test } => test.sql(expression, args),
             Self::Text { column, test } => test.sql(column, args),
             Self::ColumnPresence { column, is_present } => format!("{column} IS {}NULL", not(is_present)),
             Self::Keyed { table, key, test } => {
-                args.push(key.into());
-                let test = test.sql("value", args);
-                format!("trace_info.request_id IN (SELECT request_id FROM {table} WHERE \"key\" = ? AND {test})")
+                let is_key = is_key(&format!("{table}.\"key\""), &key, args);
+                let test = test.sql(&format!("{table}.value"), args);
+                format!("trace_info.request_id IN (SELECT {table}.request_id FROM {table} WHERE {is_key} AND {test})")
             }
             Self::Presence { table, key, is_present } => {
-                args.push(key.into());
+                args.push(key);
                 let not = not(!is_present);
                 format!("trace_info.request_id {not}IN (SELECT request_id FROM {table} WHERE \"key\" = ?)")
             }
             Self::Run(test) => run(test, args),
             Self::Prompt(prompt) => {
-                args.push(prompt.into());
+                args.push(prompt);
                 "trace_info.request_id IN (SELECT source_id FROM entity_associations WHERE source_type = 'trace' \
                  AND destination_type = 'prompt_version' AND destination_id = ?)"
                     .to_owned()
             }
             Self::Issue(id) => {
-                args.push(id.into());
+                args.push(id);
                 "trace_info.request_id IN (SELECT trace_id FROM assessments WHERE assessment_type = 'issue' \
                  AND name = ?)"
                     .to_owned()
@@ -122,26 +119,26 @@ fn not(is_negated: bool) -> &'static str {
 }
 
 /// A test that is met also finds traces that were linked to the run afterwards.
-fn run(test: Test, args: &mut Vec<Value>) -> String {
-    let is_met_by_links =
-        matches!(&test, Test::Plain(super::TextTest::Equal(_) | super::TextTest::In(_) | super::TextTest::Like(_)));
-    args.push(keys::SOURCE_RUN.into());
-    let made_in = test.clone().sql("value", args);
+fn run(test: TextTest, args: &mut Args) -> String {
+    let is_met_by_links = matches!(&test, TextTest::Equal(_) | TextTest::In(_) | TextTest::Like(_));
+    args.push(keys::SOURCE_RUN);
+    let made_in = test.clone().sql("trace_request_metadata.value", args);
     let own = format!(
-        "trace_info.request_id IN (SELECT request_id FROM trace_request_metadata WHERE \"key\" = ? AND {made_in})"
+        "trace_info.request_id IN (SELECT trace_request_metadata.request_id FROM trace_request_metadata \
+         WHERE trace_request_metadata.\"key\" = ? AND {made_in})"
     );
     if !is_met_by_links {
         return own;
     }
-    let linked = test.sql("destination_id", args);
+    let linked = test.sql("entity_associations.destination_id", args);
     format!(
         "({own} OR trace_info.request_id IN (SELECT source_id FROM entity_associations WHERE source_type = 'trace' \
          AND destination_type = 'run' AND {linked}))"
     )
 }
 
-fn assessed(kind: &str, name: &str, test: AssessmentTest, marks: &str, ids: &[Value], args: &mut Vec<Value>) -> String {
-    let mut own: Vec<Value> = vec![kind.into(), name.into()];
+fn assessed(kind: &str, name: &str, test: AssessmentTest, marks: &str, ids: &[Value], args: &mut Args) -> String {
+    let mut own = Args { dialect: args.dialect, values: vec![kind.into(), name.into()] };
     let (test, is_present) = match test {
         AssessmentTest::Presence(is_present) => (String::new(), is_present),
         AssessmentTest::Number { comparator, value } => {
@@ -155,8 +152,8 @@ fn assessed(kind: &str, name: &str, test: AssessmentTest, marks: &str, ids: &[Va
         AssessmentTest::Text(test) => (format!(" AND {}", test.sql("a.value", &mut own)), true),
     };
     let found = format!("a.assessment_type = ? AND a.name = ? AND a.valid{test}");
-    args.extend(own.iter().cloned());
-    args.extend(own);
+    args.extend(own.values.iter().cloned());
+    args.extend(own.values);
     args.extend(ids.iter().cloned());
     format!(
         "{}(trace_info.request_id IN (SELECT a.trace_id FROM assessments AS a WHERE {found}) \
@@ -168,7 +165,7 @@ fn assessed(kind: &str, name: &str, test: AssessmentTest, marks: &str, ids: &[Va
 }
 
 impl AnalyticsTest {
-    fn sql(self, args: &mut Vec<Value>) -> String {
+    fn sql(self, args: &mut Args) -> String {
         let present: Vec<String> =
             self.columns.iter().map(|(column, _)| format!("trace_info.{column} IS NOT NULL")).collect();
         let present = format!("({})", present.join(" OR "));
@@ -282,7 +279,11 @@ pub(super) fn assessment(
         }
         _ => match number_comparator(comparator) {
             Some(comparator) => {
-                let value = number(&name, operand).map_err(|_| {
+                let value = match operand {
+                    Operand::Integer(text) | Operand::Float(text) => text.parse::<f64>().ok(),
+                    _ => None,
+                };
+                let value = value.map(Value::from).ok_or_else(|| {
                     Error::invalid(format!(
                         "Expected a numeric value for {kind} when using comparator '{comparator}'. Got value {}",
                         operand.text()

@@ -24,7 +24,7 @@ pub(super) fn sort(order_by: &[String]) -> Result<Sorted> {
         let ordering = parse_order(clause)?;
         let direction = if ordering.is_ascending { "ASC" } else { "DESC" };
         let joined = format!("sort_{place}");
-        let (field, column) = match sort_subject(ordering.identifier)? {
+        let (field, column) = match sort_subject(&ordering.identifier)? {
             Key::Column(column) => (column.to_owned(), column.to_owned()),
             Key::Tag(key) => (format!("tag {key}"), sorted.join("trace_tags", &joined, &key)),
             Key::Metadata(key) => (format!("metadata {key}"), sorted.join("trace_request_metadata", &joined, &key)),

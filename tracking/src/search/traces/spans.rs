@@ -1,10 +1,11 @@
 //! Conditions on the spans of a trace.
 
-use db::Value;
-
 use super::{
-    super::parser::{Comparator, Operand},
-    TEXT_COMPARATORS, Test, TextTest,
+    super::{
+        compile::Args,
+        parser::{Comparator, Operand},
+    },
+    TEXT_COMPARATORS, TextTest,
     condition::Condition,
     text_test,
 };
@@ -20,9 +21,9 @@ const UNQUOTED: &str = "(CASE WHEN json_valid(attribute.raw) AND json_type(attri
 #[derive(Debug)]
 pub(super) enum SpanTest {
     /// A column.
-    Column { column: &'static str, test: Test },
+    Column { column: &'static str, test: TextTest },
     /// An attribute, by its path in the span's JSON.
-    Attribute { path: String, test: Test },
+    Attribute { path: String, test: TextTest },
 }
 
 /// `span.name`, `span.type`, `span.status`, `span.content` and `span.attributes.<name>`.
@@ -73,7 +74,7 @@ fn path(attribute: &str) -> Result<String> {
 }
 
 impl SpanTest {
-    pub(super) fn sql(self, args: &mut Vec<Value>) -> String {
+    pub(super) fn sql(self, args: &mut Args) -> String {
         match self {
             Self::Column { column, test } => test.sql(column, args),
             Self::Attribute { path, test } => attribute_sql(&path, test, args),
@@ -82,13 +83,13 @@ impl SpanTest {
 }
 
 /// Attributes are JSON texts inside the span's JSON; a text among them is compared without its quotes.
-fn attribute_sql(path: &str, test: Test, args: &mut Vec<Value>) -> String {
+fn attribute_sql(path: &str, test: TextTest, args: &mut Args) -> String {
     let (test, is_negated) = match test {
-        Test::Plain(TextTest::NotEqual(text)) => (Test::Plain(TextTest::Equal(text)), true),
-        Test::Plain(TextTest::NotIn(texts)) => (Test::Plain(TextTest::In(texts)), true),
+        TextTest::NotEqual(text) => (TextTest::Equal(text), true),
+        TextTest::NotIn(texts) => (TextTest::In(texts), true),
         test => (test, false),
     };
-    args.push(path.into());
+    args.push(path);
     let raw = test.clone().sql("attribute.raw", args);
     let plain = test.sql(UNQUOTED, args);
     let not = if is_negated { "NOT " } else { "" };

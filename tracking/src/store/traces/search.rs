@@ -16,7 +16,8 @@ impl Store {
     /// Finds traces; their infos come without spans.
     pub async fn search_traces(&self, search: &TraceSearch) -> Result<Page<TraceInfo>> {
         let size = check_page_size(search.max_results)?;
-        let mut query = search::traces_query(&search.experiment_ids, &search.filter, &search.order_by)?;
+        let mut query =
+            search::traces_query(&search.experiment_ids, &search.filter, &search.order_by, self.db.dialect())?;
         let offset = page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {} FROM trace_info {} LIMIT ? OFFSET ?", rows::COLUMNS, query.sql);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
