@@ -64,6 +64,9 @@ def postgresql(uri: str) -> None:
     # Settings of the session and remarks say nothing of the schema; tables go into the user's own first schema.
     kept = [line for line in dump.splitlines() if not re.match(r"(--|SET |SELECT pg_catalog|\\)", line)]
     text = "\n".join(kept).replace("public.", "")
+    # A check as MLflow writes it; as the dump has it, the database would keep it in another form.
+    check = r"\(\((\w+)\)::text = ANY \(\(ARRAY\[([^\]]*)\]\)::text\[\]\)\)"
+    text = re.sub(check, lambda it: f"({it[1]} IN ({it[2].replace('::character varying', '')}))", text)
     print("\n" + re.sub(r"\n{3,}", "\n\n", text).strip())
 
 

@@ -64,6 +64,11 @@ impl Session {
         Ok(matched.unwrap_or_else(|| self.connection.affected_rows()))
     }
 
+    /// Notes that the transaction met another one.
+    pub(crate) fn conflict(&mut self) {
+        self.failure = Some(Failure::Conflict);
+    }
+
     /// Hands each row of a query to `take`.
     pub(crate) async fn for_each<T: Record>(
         &mut self,

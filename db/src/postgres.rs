@@ -66,6 +66,11 @@ impl Session {
         self.changed(rows).await
     }
 
+    /// Notes that the transaction met another one.
+    pub(crate) fn conflict(&mut self) {
+        self.failure = Some(Failure::Conflict);
+    }
+
     /// Hands each row of a query to `take`.
     pub(crate) async fn for_each<T: Record>(
         &mut self,

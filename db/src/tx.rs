@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::{
-    Dialect, OnConflict, Record, Result, Value,
+    Dialect, Error, OnConflict, Record, Result, Value,
     database::no_row,
     insert::{head, in_key_order, push_marks, push_tail},
     mysql, postgres, sqlite,
@@ -72,6 +72,28 @@ impl Tx {
             Inner::Postgres(_) => Dialect::Postgres,
             Inner::MySql(_) => Dialect::MySql,
         }
+    }
+
+    /// What ends a query whose rows nobody else shall change or lock until this transaction has ended.
+    ///
+    /// On SQLite nobody could: there one write runs after the other.
+    pub fn for_update(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::Sqlite => "",
+            Dialect::Postgres | Dialect::MySql => " FOR UPDATE",
+        }
+    }
+
+    /// The error with which the work gives up because another transaction was faster; it then runs again from its
+    /// beginning and sees what that one did.
+    pub fn run_again(&mut self) -> Error {
+        match &mut self.inner {
+            // Nobody can have been faster; the caller is told to try again himself.
+            Inner::Sqlite(_) => {}
+            Inner::Postgres(session) => session.conflict(),
+            Inner::MySql(session) => session.conflict(),
+        }
+        Error::Busy
     }
 
     /// Runs a statement and gives the number of rows that it changed, or found to be as it would make them.

@@ -56,7 +56,7 @@ pub(crate) fn kind() -> Kind {
 
 /// An empty database, gone with this value.
 pub(crate) struct TestDatabase {
-    pub(crate) kind: Kind,
+    kind: Kind,
     /// Its address as MLflow writes it.
     pub(crate) uri: String,
     admin: String,
@@ -82,7 +82,7 @@ impl TestDatabase {
         let admin = std::env::var(variable).unwrap_or_else(|_| {
             panic!("{variable} is not set: run `scripts/services.sh` and set what it prints, or name a {start} server")
         });
-        run(kind, &admin, &format!("CREATE DATABASE {name}")).await;
+        run(kind, &admin, &[format!("CREATE DATABASE {name}")]).await;
         let (server, _) = admin.rsplit_once('/').expect("the address names a database");
         Self { kind, uri: format!("{server}/{name}"), admin, name, _folder: None }
     }
@@ -99,29 +99,45 @@ impl Drop for TestDatabase {
         // The test's own runtime is about to end.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(run(kind, &admin, &sql));
+            runtime.block_on(run(kind, &admin, &[sql]));
         });
         let _ = dropped.join();
     }
 }
 
-async fn run(kind: Kind, uri: &str, sql: &str) {
-    let plain = |scheme: &str| {
-        let (_, rest) = uri.split_once("://").expect("an address");
-        format!("{scheme}://{rest}")
-    };
+async fn run(kind: Kind, uri: &str, statements: &[String]) {
     match kind {
         Kind::Sqlite => unreachable!("a file needs no server"),
         Kind::Postgres => {
-            let (client, connection) =
-                tokio_postgres::connect(&plain("postgresql"), tokio_postgres::NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap();
+            let client = postgres(uri).await;
+            for sql in statements {
+                client.batch_execute(sql).await.unwrap();
+            }
         }
         Kind::MySql => {
-            let mut connection = mysql_async::Conn::from_url(plain("mysql")).await.unwrap();
-            connection.query_drop(sql).await.unwrap();
+            let mut connection = mysql(uri).await;
+            for sql in statements {
+                connection.query_drop(sql).await.unwrap();
+            }
             connection.disconnect().await.unwrap();
         }
     }
+}
+
+/// A connection past the one that is tested.
+pub(crate) async fn postgres(uri: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&plain("postgresql", uri), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A connection past the one that is tested.
+pub(crate) async fn mysql(uri: &str) -> mysql_async::Conn {
+    mysql_async::Conn::from_url(plain("mysql", uri)).await.unwrap()
+}
+
+/// The address without the driver that Python would use.
+fn plain(scheme: &str, uri: &str) -> String {
+    let (_, rest) = uri.split_once("://").expect("an address");
+    format!("{scheme}://{rest}")
 }

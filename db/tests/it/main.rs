@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod databases;
+mod servers;
 
 use databases::TestDatabase;
 use db::{Db, Dialect, Error, OnConflict, Value};

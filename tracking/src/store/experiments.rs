@@ -198,14 +198,23 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     let now = Value::from(now_ms());
-                    tx.execute(
-                        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, \
-                         creation_time, last_update_time, workspace) \
-                         SELECT 0, 'Default', ?, 'active', ?, ?, 'default' \
-                         WHERE NOT EXISTS (SELECT 1 FROM experiments)",
-                        vec![location.into(), now.clone(), now],
-                    )
-                    .await?;
+                    let any: Option<(i64,)> =
+                        tx.fetch_optional("SELECT experiment_id FROM experiments LIMIT 1", vec![]).await?;
+                    if any.is_none() {
+                        let columns = ["experiment_id"].into_iter().chain(NEW_COLUMNS).collect::<Vec<_>>();
+                        let stage = LifecycleStage::Active.name();
+                        let values = vec![
+                            0.into(),
+                            "Default".into(),
+                            "default".into(),
+                            location.into(),
+                            stage.into(),
+                            now.clone(),
+                            now,
+                        ];
+                        // Another server that starts at this moment may have been faster.
+                        tx.insert_rows("experiments", &columns, OnConflict::Ignore, values).await?;
+                    }
                     Ok::<(), Error>(())
                 })
             })

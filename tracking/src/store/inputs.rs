@@ -140,7 +140,11 @@ pub(super) async fn insert_dataset_inputs(
         }
         edges.extend(input);
     }
-    insert_edges(tx, edges).await?;
+    let new = edges.len() / EDGE_COLUMNS.len();
+    if insert_edges(tx, edges).await? < new as u64 {
+        // Another request noted one of them at this moment, so that the tags would have no input.
+        return Err(tx.run_again().into());
+    }
     tx.insert_rows("input_tags", &["input_uuid", "name", "value"], OnConflict::Error, tags).await?;
     Ok(())
 }
@@ -169,8 +173,11 @@ pub(super) fn edge(
     [source_type.into(), source_id.into(), destination_type.into(), destination_id.into(), step.into(), new_id().into()]
 }
 
-pub(super) async fn insert_edges(tx: &mut Tx, values: Vec<Value>) -> Result<()> {
-    const COLUMNS: [&str; 6] = ["source_type", "source_id", "destination_type", "destination_id", "step", "input_uuid"];
-    tx.insert_rows("inputs", &COLUMNS, OnConflict::Ignore, values).await?;
-    Ok(())
+/// The columns of an edge, first those that it is known by.
+const EDGE_COLUMNS: [&str; 6] =
+    ["source_type", "source_id", "destination_type", "destination_id", "step", "input_uuid"];
+
+/// Inserts edges and gives the number of those that are new.
+pub(super) async fn insert_edges(tx: &mut Tx, values: Vec<Value>) -> Result<u64> {
+    Ok(tx.insert_rows("inputs", &EDGE_COLUMNS, OnConflict::Ignore, values).await?)
 }

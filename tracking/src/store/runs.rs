@@ -189,6 +189,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     check_active(tx, &run_id).await?;
+                    lock(tx, &run_id).await?;
                     let held: Option<(Option<String>,)> = tx
                         .fetch_optional(
                             "SELECT value FROM tags WHERE run_uuid = ? AND \"key\" = ?",
@@ -225,6 +226,13 @@ pub(super) async fn check_active(tx: &mut Tx, run_id: &str) -> Result<i64> {
             stage.name()
         ))),
     }
+}
+
+/// Lets nobody else change a run until this transaction has ended, for what is read and written back changed.
+async fn lock(tx: &mut Tx, run_id: &str) -> Result<()> {
+    let sql = format!("SELECT run_uuid FROM runs WHERE run_uuid = ?{}", tx.for_update());
+    tx.fetch_optional::<(String,)>(sql, vec![run_id.into()]).await?;
+    Ok(())
 }
 
 /// Drops the assessments that runs made; a run that evaluates says so in their metadata.

@@ -84,7 +84,7 @@ async fn insert(tx: &mut Tx, experiment_id: i64, run: StoredRun) -> Result<()> {
     insert_dataset_inputs(tx, experiment_id, &run.id, each_once(run.datasets)).await?;
     let read = run.model_inputs.iter().map(|it| edge("RUN_INPUT", &run.id, "MODEL_INPUT", &it.model_id, 0));
     let made = run.model_outputs.iter().map(|it| edge("RUN_OUTPUT", &run.id, "MODEL_OUTPUT", &it.model_id, it.step));
-    insert_edges(tx, read.chain(made).flatten().collect()).await
+    insert_edges(tx, read.chain(made).flatten().collect()).await.map(|_| ())
 }
 
 /// A dataset is known by name and digest; a run reads it once.

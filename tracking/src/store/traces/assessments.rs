@@ -122,7 +122,9 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     let (experiment_id, timestamp_ms) = place(tx, &trace_id).await?;
-                    let sql = format!("SELECT {COLUMNS} FROM assessments WHERE trace_id = ? AND assessment_id = ?");
+                    let lock = tx.for_update();
+                    let sql =
+                        format!("SELECT {COLUMNS} FROM assessments WHERE trace_id = ? AND assessment_id = ?{lock}");
                     let args = vec![trace_id.as_str().into(), assessment_id.as_str().into()];
                     let row: Option<Row> = tx.fetch_optional(sql, args).await?;
                     let old: Assessment = row.ok_or_else(|| not_found(&trace_id, &assessment_id))?.try_into()?;

@@ -195,24 +195,28 @@ async fn write(tx: &mut Tx, experiment_id: ExperimentId, arrived: Vec<Arrived>) 
     } else {
         String::new()
     };
-    let (mut traces, mut spans, mut tags, mut users) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut traces, mut new_traces) = (Vec::new(), Vec::new());
+    let (mut spans, mut tags, mut users) = (Vec::new(), Vec::new(), Vec::new());
     for it in arrived {
         let id = it.trace_id.as_str();
         let row = if let Some(mut row) = known.remove(id) {
             it.complete(&mut row, finalized.contains(id), stored.remove(id).unwrap_or_default());
-            row
+            traces.push(row);
+            traces.last()
         } else {
             let place = artifact_location(&location, &it.trace_id);
             tags.push(Pair::new(&it.trace_id, keys::ARTIFACT_LOCATION, place)?);
-            it.new_row(experiment_id)
+            new_traces.push(it.new_row(experiment_id));
+            new_traces.last()
         };
+        let experiment_id = row.map_or(experiment_id.0, |row| row.experiment_id);
         if let Some(user) = it.user {
             users.push(Pair::new(&it.trace_id, keys::USER, user)?);
         }
         tags.extend(it.tags);
-        spans.extend(it.spans.into_iter().map(|span| SpanRow { experiment_id: row.experiment_id, ..span }));
-        traces.push(row);
+        spans.extend(it.spans.into_iter().map(|span| SpanRow { experiment_id, ..span }));
     }
+    rows::insert_new_traces(tx, new_traces).await?;
     rows::replace_traces(tx, traces).await?;
     rows::write_spans(tx, spans).await?;
     rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Replace).await?;
@@ -221,7 +225,9 @@ async fn write(tx: &mut Tx, experiment_id: ExperimentId, arrived: Vec<Arrived>) 
 
 async fn known_traces(tx: &mut Tx, ids: &[&str]) -> Result<HashMap<String, TraceRow>> {
     let (marks, args) = in_list(ids.iter().copied());
-    let sql = format!("SELECT {} FROM trace_info WHERE request_id IN ({marks})", rows::COLUMNS);
+    let order = "ORDER BY request_id";
+    let sql =
+        format!("SELECT {} FROM trace_info WHERE request_id IN ({marks}) {order}{}", rows::COLUMNS, tx.for_update());
     let found: Vec<TraceRow> = tx.fetch_all(sql, args).await?;
     Ok(found.into_iter().map(|it| (it.request_id.clone(), it)).collect())
 }

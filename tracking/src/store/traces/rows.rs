@@ -139,19 +139,27 @@ fn bare_columns() -> Vec<&'static str> {
 
 /// Inserts new traces.
 pub(super) async fn insert_traces(tx: &mut Tx, rows: Vec<TraceRow>) -> Result<()> {
-    write_traces(tx, rows, OnConflict::Error).await
+    write_traces(tx, rows, OnConflict::Error).await?;
+    Ok(())
+}
+
+/// Inserts traces that were not there when the transaction looked; where another one has made one of them since, this
+/// one runs again and completes it.
+pub(super) async fn insert_new_traces(tx: &mut Tx, rows: Vec<TraceRow>) -> Result<()> {
+    let new = rows.len() as u64;
+    if write_traces(tx, rows, OnConflict::Ignore).await? < new { Err(tx.run_again().into()) } else { Ok(()) }
 }
 
 /// Writes traces in place of what is there.
 pub(super) async fn replace_traces(tx: &mut Tx, rows: Vec<TraceRow>) -> Result<()> {
     let columns = bare_columns();
-    write_traces(tx, rows, OnConflict::Update { key: &columns[..1], columns: &columns[1..] }).await
+    write_traces(tx, rows, OnConflict::Update { key: &columns[..1], columns: &columns[1..] }).await?;
+    Ok(())
 }
 
-async fn write_traces(tx: &mut Tx, rows: Vec<TraceRow>, on_conflict: OnConflict<'_>) -> Result<()> {
+async fn write_traces(tx: &mut Tx, rows: Vec<TraceRow>, on_conflict: OnConflict<'_>) -> Result<u64> {
     let values = rows.into_iter().flat_map(TraceRow::values).collect();
-    tx.insert_rows("trace_info", &bare_columns(), on_conflict, values).await?;
-    Ok(())
+    Ok(tx.insert_rows("trace_info", &bare_columns(), on_conflict, values).await?)
 }
 
 /// A key and a value of a trace.

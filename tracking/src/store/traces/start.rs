@@ -34,7 +34,7 @@ impl Store {
                         artifact_location(&location, &info.trace_id),
                     )?);
                     match existing(tx, info.trace_id.as_str()).await? {
-                        None => rows::insert_traces(tx, vec![row]).await?,
+                        None => rows::insert_new_traces(tx, vec![row]).await?,
                         Some(old) => {
                             check_spans_here(tx, &[info.trace_id.as_str()]).await?;
                             follow(tx, &row).await?;
@@ -52,7 +52,7 @@ impl Store {
 }
 
 async fn existing(tx: &mut Tx, trace_id: &str) -> Result<Option<TraceRow>> {
-    let sql = format!("SELECT {} FROM trace_info WHERE request_id = ?", rows::COLUMNS);
+    let sql = format!("SELECT {} FROM trace_info WHERE request_id = ?{}", rows::COLUMNS, tx.for_update());
     Ok(tx.fetch_optional(sql, vec![trace_id.into()]).await?)
 }
 
