@@ -30,7 +30,7 @@ pub(crate) struct ServerConfig {
     pub(crate) backend_store_uri: String,
     /// Where clients write the artifacts of new experiments; through this server where absent.
     pub(crate) default_artifact_root: Option<String>,
-    /// Folder in which this server keeps artifacts.
+    /// Folder or bucket in which this server keeps artifacts.
     pub(crate) artifacts_destination: String,
     /// The gateway's configuration, relative to this file; no gateway where absent.
     pub(crate) gateway: Option<PathBuf>,

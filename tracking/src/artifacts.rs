@@ -10,7 +10,10 @@ mod path;
 mod store;
 mod uri;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -18,6 +21,7 @@ use futures::StreamExt as _;
 use crate::{Error, Result};
 
 use bucket::Buckets;
+pub(crate) use direct::unsupported;
 pub use direct::{DirectOffers, DirectTransfer, SignedDownload, SignedUpload, StartedUpload, UploadedPart};
 pub use path::ArtifactPath;
 pub use store::{ArtifactMeta, ArtifactStore, ByteStream, Entry, Upload};
@@ -70,8 +74,7 @@ pub struct Artifacts {
 struct Inner {
     destination: Option<Arc<dyn ArtifactStore>>,
     buckets: Buckets,
-    /// Folders that the operator named; an experiment's own location counts only inside one of them, since clients
-    /// choose it and could otherwise read any file of this machine.
+    /// Folders that the operator named; only below them this server writes.
     local_roots: Vec<PathBuf>,
 }
 
@@ -120,23 +123,35 @@ impl Artifacts {
             Location::Served(path) => Ok((Arc::clone(self.destination()?), path)),
             // As in MLflow, any bucket that the server's credentials open; the operator chose those.
             Location::Bucket(uri) => Ok((Arc::new(self.inner.buckets.open(&uri)?), ArtifactPath::root())),
-            Location::Local(folder) => {
-                let inside =
-                    self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)));
-                let (root, below) = inside.ok_or_else(|| {
-                    Error::invalid(format!(
-                        "artifact location `{artifact_uri}` is outside the folders that this server was told to use; \
-                         start it with --default-artifact-root or --artifacts-destination at or above it, or read it \
-                         directly"
-                    ))
-                })?;
-                Ok((Arc::new(local::LocalStore::new(root.clone())), ArtifactPath::of_folder(below)?))
-            }
+            // A location that a client chose ends in an id that this server did, so what lies there was put there for it.
+            Location::Local(folder) => match self.below_local_root(&folder) {
+                Some((root, below)) => {
+                    Ok((Arc::new(local::LocalStore::new(root.clone())), ArtifactPath::of_folder(below)?))
+                }
+                None => Ok((Arc::new(local::LocalStore::new(folder)), ArtifactPath::root())),
+            },
+        }
+    }
+
+    fn below_local_root<'a>(&'a self, folder: &'a Path) -> Option<(&'a PathBuf, &'a Path)> {
+        self.inner.local_roots.iter().find_map(|root| Some((root, folder.strip_prefix(root).ok()?)))
+    }
+
+    /// Refuses to write into folders that the operator did not name: clients choose the locations of experiments, and
+    /// could otherwise create files anywhere on this machine.
+    fn check_writable(&self, artifact_uri: &str) -> Result<()> {
+        match Location::parse(artifact_uri)? {
+            Location::Local(folder) if self.below_local_root(&folder).is_none() => Err(Error::invalid(format!(
+                "artifact location `{artifact_uri}` is outside the folders that this server was told to use; start it \
+                 with --default-artifact-root or --artifacts-destination at or above it, or write there directly"
+            ))),
+            _ => Ok(()),
         }
     }
 
     /// Writes one artifact below `artifact_uri`, whole or not at all; what was there is replaced.
     pub async fn write(&self, artifact_uri: &str, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        self.check_writable(artifact_uri)?;
         let (store, root) = self.locate(artifact_uri)?;
         let bytes: Bytes = bytes.into();
         let size = Some(bytes.len() as u64);

@@ -88,6 +88,6 @@ pub(super) struct ThroughServerOnly;
 impl DirectTransfer for ThroughServerOnly {}
 
 /// Clients branch on the start of this sentence and then transfer through this server.
-pub(super) fn unsupported(what: &str) -> Error {
+pub(crate) fn unsupported(what: &str) -> Error {
     Error::Unsupported(format!("{what} is not supported for the current artifact repository"))
 }

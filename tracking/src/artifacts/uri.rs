@@ -92,6 +92,9 @@ fn file_path<'a>(uri: &str, rest: &'a str) -> Result<&'a str> {
 fn absolute(path: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(path)
         .map_err(|error| Error::invalid(format!("artifact location `{}`: {error}", path.display())))?;
+    if absolute.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::invalid("an artifact location may not hold NUL characters"));
+    }
     if absolute.components().any(|part| part == std::path::Component::ParentDir) {
         return Err(Error::invalid(format!(
             "artifact location `{}` may not hold `..`; write the folder's own path",

@@ -12,8 +12,8 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, Method},
-    response::Response,
+    http::{HeaderMap, Method, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use serde::Serialize;
@@ -116,11 +116,7 @@ async fn download_of_model(
 }
 
 /// `POST upload-artifact`: stores one small file of a run.
-async fn upload_small(
-    State(tracking): State<Tracking>,
-    RawQuery(query): RawQuery,
-    body: Bytes,
-) -> Result<Json<super::json::Empty>> {
+async fn upload_small(State(tracking): State<Tracking>, RawQuery(query): RawQuery, body: Bytes) -> Result<Response> {
     let mut fields = Fields::from_query(&query.unwrap_or_default());
     let run_id = fields.run_id()?;
     let path = fields.required_text("path")?;
@@ -134,7 +130,8 @@ async fn upload_small(
     }
     let artifact_uri = artifact_uri(&tracking, &run_id).await?;
     tracking.artifacts().write(&artifact_uri, &path, body).await?;
-    Ok(Json(super::json::Empty {}))
+    // JSON without a document, as MLflow's server answers.
+    Ok(([(CONTENT_TYPE, "application/json")], "").into_response())
 }
 
 /// The URI below which the artifacts of a run lie.

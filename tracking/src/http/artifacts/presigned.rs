@@ -54,8 +54,12 @@ struct Signed {
 /// `GET presigned/<path>`.
 async fn proxied(State(tracking): State<Tracking>, uri: Uri) -> Result<Json<Proxied>> {
     let path = ArtifactPath::file(path_behind(&uri, "/presigned/"))?;
+    let direct = tracking.artifacts().destination()?.direct();
+    if !direct.offers().download {
+        return Err(artifacts::unsupported("Multipart download"));
+    }
     let valid = valid(artifacts::signed_download_seconds()?)?;
-    let signed = tracking.artifacts().destination()?.direct().sign_download(&path, valid).await?;
+    let signed = direct.sign_download(&path, valid).await?;
     Ok(Json(Proxied { url: signed.url, headers: BTreeMap::new(), file_size: signed.size }))
 }
 
