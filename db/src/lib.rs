@@ -35,6 +35,7 @@ mod schema;
 mod server;
 mod sqlite;
 mod tx;
+mod upgrade;
 mod uri;
 mod value;
 
@@ -47,6 +48,7 @@ pub use record::Record;
 pub use row::{Cell, Column, Place, Row};
 pub use schema::REVISION;
 pub use tx::Tx;
+pub use upgrade::{Inspection, Upgraded, inspect, upgrade};
 pub use value::Value;
 
 /// What calls into the database give.

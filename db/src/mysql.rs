@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Reader, Record, Result, Row, Tx, Value,
+    schema::Revision,
     server::{Access, Failure, Server, Session as _},
     uri::ServerUri,
 };
@@ -30,6 +31,13 @@ pub(crate) async fn open(uri: &ServerUri) -> Result<MySql> {
     let mut first = Session::connect(&options).await.map_err(|error| Error::open(&uri.shown, error))?;
     schema::create_or_check(&mut first, &uri.shown).await?;
     Ok(Server::new(options, first))
+}
+
+/// What the database at an address holds; nothing is created.
+pub(crate) async fn inspect(uri: &ServerUri) -> Result<(Revision, Vec<String>)> {
+    let options = Arc::new(Options::of(uri)?);
+    let mut session = Session::connect(&options).await.map_err(|error| Error::open(&uri.shown, error))?;
+    schema::inspect(&mut session).await
 }
 
 /// One connection.

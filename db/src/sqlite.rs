@@ -4,6 +4,7 @@ mod connection;
 mod error;
 mod readers;
 mod schema;
+mod upgrade;
 mod value;
 mod writer;
 
@@ -17,6 +18,7 @@ use crate::{Error, Reader, Result, Tx};
 use connection::Access;
 pub(crate) use connection::{all, execute, execute_many, first, query};
 pub(crate) use readers::{Readers, Snapshot};
+pub(crate) use upgrade::{inspect, upgrade};
 pub(crate) use value::cell;
 use writer::{Done, Job};
 

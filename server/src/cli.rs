@@ -1,6 +1,7 @@
 //! The command line: what can be said, and how failures are told.
 
 mod artifacts;
+mod db;
 mod eval;
 mod experiments;
 mod gateway;
@@ -53,6 +54,8 @@ enum Command {
     Artifacts(artifacts::Args),
     /// Delete what is in the bin for good.
     Gc(gc::Args),
+    /// Look at a database's schema, and bring an older one up to date.
+    Db(db::Args),
     /// Bring a file store of MLflow (`mlruns/`) into a database.
     Import(import::Args),
 }
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Runs(args) => blocking(runs::run(args)),
         Command::Artifacts(args) => blocking(artifacts::run(args)),
         Command::Gc(args) => blocking(gc::run(args)),
+        Command::Db(args) => blocking(db::run(args)),
         Command::Import(args) => blocking(import::run(args)),
     };
     outcome.unwrap_or_else(|error| {

@@ -33,6 +33,14 @@ pub(super) async fn create_or_check(session: &mut Session, uri: &str) -> Result<
     outcome
 }
 
+/// What the database says of itself, and the names of its tables.
+pub(super) async fn inspect(session: &mut Session) -> Result<(Revision, Vec<String>)> {
+    let mut tables = Vec::new();
+    let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name";
+    session.for_each(sql, &[], |(name,): (String,)| tables.push(name)).await?;
+    Ok((revision(session).await?, tables))
+}
+
 async fn revision(session: &mut Session) -> Result<Revision> {
     let tables = "SELECT COUNT(*), COALESCE(SUM(table_name = 'alembic_version'), 0) \
                   FROM information_schema.tables WHERE table_schema = DATABASE()";

@@ -24,6 +24,14 @@ pub(super) async fn create_or_check(session: &mut Session, uri: &str) -> Result<
     outcome
 }
 
+/// What the database says of itself, and the names of its tables.
+pub(super) async fn inspect(session: &mut Session) -> Result<(Revision, Vec<String>)> {
+    let mut tables = Vec::new();
+    let sql = "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename";
+    session.for_each(sql, &[], |(name,): (String,)| tables.push(name)).await?;
+    Ok((revision(session).await?, tables))
+}
+
 async fn revision(session: &mut Session) -> Result<Revision> {
     let tables = "SELECT COUNT(*), COUNT(*) FILTER (WHERE tablename = 'alembic_version') FROM pg_tables \
                   WHERE schemaname = current_schema()";

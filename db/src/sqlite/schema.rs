@@ -5,11 +5,8 @@ use rusqlite::Connection;
 use super::{all, execute, query};
 use crate::{
     Result,
-    schema::{FIRST_ROWS, REVISION, Revision, check},
+    schema::{FIRST_ROWS, REVISION, Revision, TABLES, check},
 };
-
-/// The tables, indexes and triggers that MLflow 3.17.2 creates; see `scripts/schema.py`.
-const TABLES: &str = include_str!("../../schema/sqlite.sql");
 
 /// Creates all tables in an empty database; refuses one of another revision.
 pub(crate) fn create_or_check(connection: &Connection, uri: &str) -> Result<()> {
@@ -23,13 +20,20 @@ pub(crate) fn create_or_check(connection: &Connection, uri: &str) -> Result<()> 
     outcome
 }
 
-fn revision(connection: &Connection) -> Result<Revision> {
-    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let tables: Vec<(String,)> = query(connection, tables, &[], all)?;
+/// The names of the tables that there are.
+pub(super) fn tables(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let names: Vec<(String,)> = query(connection, sql, &[], all)?;
+    Ok(names.into_iter().map(|(name,)| name).collect())
+}
+
+/// What the file says of itself.
+pub(super) fn revision(connection: &Connection) -> Result<Revision> {
+    let tables = tables(connection)?;
     if tables.is_empty() {
         return Ok(Revision::Empty);
     }
-    if !tables.iter().any(|(name,)| name == "alembic_version") {
+    if !tables.iter().any(|name| name == "alembic_version") {
         return Ok(Revision::Unnamed);
     }
     let found: Vec<(String,)> = query(connection, "SELECT version_num FROM alembic_version", &[], all)?;

@@ -50,7 +50,9 @@ struct AssessmentMeta {
     name: Option<String>,
     span_id: Option<String>,
     source: Option<SourceMeta>,
+    create_time: Option<Time>,
     create_time_ms: Option<i64>,
+    last_update_time: Option<Time>,
     last_update_time_ms: Option<i64>,
     feedback: Option<FeedbackMeta>,
     expectation: Option<ExpectationMeta>,
@@ -85,6 +87,32 @@ struct ErrorMeta {
 struct ExpectationMeta {
     #[serde(default)]
     value: Value,
+    /// A value that is an object or a list, as JSON.
+    serialized_value: Option<SerializedMeta>,
+}
+
+#[derive(Deserialize)]
+struct SerializedMeta {
+    value: String,
+}
+
+impl ExpectationMeta {
+    fn into_value(self) -> Result<Value> {
+        match self.serialized_value {
+            None => Ok(self.value),
+            Some(SerializedMeta { value }) => serde_json::from_str(&value)
+                .map_err(|error| Error::invalid(format!("expectation.serialized_value: {error}"))),
+        }
+    }
+}
+
+impl Time {
+    fn ms(&self, name: &str) -> Result<i64> {
+        match self {
+            Self::Ms(ms) => Ok(*ms),
+            Self::Text(text) => parse_timestamp(name, text),
+        }
+    }
 }
 
 impl StoredTrace {
@@ -97,10 +125,8 @@ impl StoredTrace {
         let trace_id = TraceId::parse(&id.ok_or_else(|| wrong("there is no trace_id".to_owned()))?)
             .map_err(|error| wrong(error.to_string()))?;
         let request_time_ms = match (meta.timestamp_ms, meta.request_time) {
-            (Some(ms), _) | (None, Some(Time::Ms(ms))) => ms,
-            (None, Some(Time::Text(text))) => {
-                parse_timestamp("request_time", &text).map_err(|error| wrong(error.to_string()))?
-            }
+            (Some(ms), _) => ms,
+            (None, Some(time)) => time.ms("request_time").map_err(|error| wrong(error.to_string()))?,
             (None, None) => return Err(wrong("there is no request_time".to_owned())),
         };
         let mut assessments = Vec::new();
@@ -137,11 +163,16 @@ fn assessment(meta: AssessmentMeta, file_name: &str, trace_id: &str) -> Result<A
                 stack_trace: it.stack_trace,
             }),
         },
-        (None, Some(expectation)) => Verdict::Expectation(expectation.value),
+        (None, Some(expectation)) => Verdict::Expectation(expectation.into_value()?),
         (None, None) => return Err(Error::invalid("there is neither feedback nor expectation")),
     };
     let (kind, source_id) = meta.source.map_or((None, None), |it| (it.source_type, it.source_id));
-    let create_time_ms = meta.create_time_ms.unwrap_or_default();
+    let time = |ms: Option<i64>, time: Option<Time>, name: &str| match ms {
+        Some(ms) => Ok(Some(ms)),
+        None => time.map(|it| it.ms(name)).transpose(),
+    };
+    let create_time_ms = time(meta.create_time_ms, meta.create_time, "create_time")?.unwrap_or_default();
+    let last_update_time_ms = time(meta.last_update_time_ms, meta.last_update_time, "last_update_time")?;
     Ok(Assessment {
         assessment_id: meta.assessment_id.unwrap_or_else(|| file_name.to_owned()),
         name: meta.assessment_name.or(meta.name).unwrap_or_default(),
@@ -150,7 +181,7 @@ fn assessment(meta: AssessmentMeta, file_name: &str, trace_id: &str) -> Result<A
         source_kind: SourceKind::parse(kind.as_deref().unwrap_or("CODE"))?,
         source_id,
         create_time_ms,
-        last_update_time_ms: meta.last_update_time_ms.unwrap_or(create_time_ms),
+        last_update_time_ms: last_update_time_ms.unwrap_or(create_time_ms),
         verdict,
         rationale: meta.rationale,
         metadata: meta.metadata.unwrap_or_default(),

@@ -68,7 +68,7 @@ impl Store {
                 Box::pin(async move {
                     check_deleted(tx, &RUNS, &run_id).await?;
                     // What was measured on models and found as issues is settled by foreign keys.
-                    for table in ["metrics", "latest_metrics", "params", "tags", "runs"] {
+                    for table in ["params", "metrics", "latest_metrics", "tags", "runs"] {
                         tx.execute(format!("DELETE FROM {table} WHERE run_uuid = ?"), vec![run_id.as_str().into()])
                             .await?;
                     }
@@ -301,7 +301,7 @@ async fn purge_experiment(tx: &mut Tx, id: ExperimentId) -> Result<()> {
         Some((Some(stage),)) if stage == "deleted" => {}
         Some(_) => return Err(Error::InvalidState(format!("experiment {id} was restored meanwhile; it was kept"))),
     }
-    for table in ["metrics", "latest_metrics", "params", "tags"] {
+    for table in ["params", "metrics", "latest_metrics", "tags"] {
         let sql = format!("DELETE FROM {table} WHERE run_uuid IN (SELECT run_uuid FROM runs WHERE experiment_id = ?)");
         tx.execute(sql, vec![id.0.into()]).await?;
     }
