@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Reader, Record, Result, Row, Tx, Value,
     schema::Revision,
-    server::{Access, Failure, Server, Session as _},
+    server::{Access, Failure, Server, Session as _, first_connection},
     uri::ServerUri,
 };
 
@@ -28,7 +28,7 @@ pub(crate) type MySql = Server<Session>;
 /// Opens the database at an address, creating the tables where there are none.
 pub(crate) async fn open(uri: &ServerUri) -> Result<MySql> {
     let options = Arc::new(Options::of(uri)?);
-    let mut first = Session::connect(&options).await.map_err(|error| Error::open(&uri.shown, error))?;
+    let mut first: Session = first_connection(&options, &uri.shown).await?;
     schema::create_or_check(&mut first, &uri.shown).await?;
     Ok(Server::new(options, first))
 }

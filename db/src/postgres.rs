@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Reader, Record, Result, Row, Tx, Value,
     schema::Revision,
-    server::{Access, Failure, STATEMENTS_KEPT, Server, Session as _},
+    server::{Access, Failure, STATEMENTS_KEPT, Server, Session as _, first_connection},
     uri::ServerUri,
 };
 
@@ -33,7 +33,7 @@ pub(crate) type Postgres = Server<Session>;
 /// Opens the database at an address, creating the tables where there are none.
 pub(crate) async fn open(uri: &ServerUri) -> Result<Postgres> {
     let options = Arc::new(Options::of(uri)?);
-    let mut first = Session::connect(&options).await.map_err(|error| Error::open(&uri.shown, error))?;
+    let mut first: Session = first_connection(&options, &uri.shown).await?;
     schema::create_or_check(&mut first, &uri.shown).await?;
     Ok(Server::new(options, first))
 }

@@ -21,6 +21,16 @@ const TRIES_MAX: u32 = 24;
 const PAUSE: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 
+/// The pauses between tries to open the first connection.
+const FIRST_PAUSES: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_millis(1500),
+    Duration::from_secs(3),
+    Duration::from_secs(6),
+];
+
 /// How long a statement waits for a lock that another transaction holds, as on SQLite.
 pub(crate) const LOCK_TIMEOUT_S: u64 = 20;
 
@@ -173,6 +183,20 @@ impl<S: Session> Server<S> {
                 Some(Failure::Conflict | Failure::Lost) if tried < TRIES_MAX => pause(tried).await,
                 _ => return outcome,
             }
+        }
+    }
+}
+
+/// Opens the first connection, with some patience: often the database's server has been started together with ours.
+pub(crate) async fn first_connection<S: Session>(options: &Arc<S::Options>, uri: &str) -> Result<S> {
+    let mut pauses = FIRST_PAUSES.into_iter();
+    loop {
+        match (S::connect(options).await, pauses.next()) {
+            (Err(Error::Unavailable(error)), Some(pause)) => {
+                tracing::warn!("cannot reach the database {uri} yet, trying again: {error}");
+                tokio::time::sleep(pause).await;
+            }
+            (outcome, _) => return outcome.map_err(|error| Error::open(uri, error)),
         }
     }
 }

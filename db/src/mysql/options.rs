@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, SslOpts, prelude::Queryable};
+use mysql_async::{ClientIdentity, Conn, Error as DriverError, Opts, OptsBuilder, SslOpts, prelude::Queryable};
 
 use super::error;
 use crate::{
@@ -74,7 +74,11 @@ impl Options {
                 let waited = self.connect_timeout.as_secs();
                 Error::Unavailable(format!("the server did not answer within {waited} s"))
             })?
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+            .map_err(|error| match &error {
+                // A wrong user, password or database name stays wrong.
+                DriverError::Server(said) if [1044, 1045, 1049, 1698].contains(&said.code) => Error::driver(error),
+                _ => Error::Unavailable(error.to_string()),
+            })?;
         let version: Option<String> = connection.query_first("SELECT VERSION()").await.map_err(error::translate)?;
         self.has_bulk.store(version.is_some_and(|it| it.contains("MariaDB")), Ordering::Relaxed);
         Ok(connection)

@@ -108,7 +108,11 @@ impl Options {
     /// Opens a connection.
     pub(super) async fn connect(&self) -> Result<Client> {
         let connected = self.config.connect(self.tls.clone()).await;
-        let (client, connection) = connected.map_err(|error| Error::Unavailable(words(&error)))?;
+        let (client, connection) = connected.map_err(|error| match error.code().map(|it| &it.code()[..2]) {
+            // A wrong user, password or database name stays wrong.
+            Some("28" | "3D" | "42") => Error::driver(words(&error)),
+            _ => Error::Unavailable(words(&error)),
+        })?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = words(&error), "a connection to the database ended");

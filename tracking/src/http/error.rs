@@ -25,11 +25,7 @@ struct Body {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error_code) = classify(&self);
-        let message = match &self {
-            Self::Database(db::Error::Value(words)) => words.clone(),
-            error if is_ours(error) => log_failure(error),
-            error => error.to_string(),
-        };
+        let message = words(&self);
         let (sqlstate, error_class) = sql_classes(error_code);
         (status, Json(Body { error_code, message, sqlstate, error_class })).into_response()
     }
@@ -37,7 +33,11 @@ impl IntoResponse for Error {
 
 /// What the user reads; the causes of this server's own failures go into the log.
 pub(super) fn words(error: &Error) -> String {
-    if is_ours(error) { log_failure(error) } else { error.to_string() }
+    match error {
+        Error::Database(db::Error::Value(words)) => words.clone(),
+        error if is_ours(error) => log_failure(error),
+        error => error.to_string(),
+    }
 }
 
 /// MLflow's Python client retries 429 and 5xx for minutes, so a mistake of the caller must never be one of those.
@@ -77,7 +77,14 @@ fn log_failure(error: &Error) -> String {
         cause = inner.source();
     }
     tracing::error!(id, error = chain, "request failed");
-    format!("{error}; the server's log has the cause under id {id}")
+    let what = match error {
+        Error::Database(db::Error::Unavailable(_)) => {
+            "the database cannot be reached at the moment; try again, the server goes on when it is back".to_owned()
+        }
+        Error::Database(error @ (db::Error::Busy | db::Error::CommitUnknown(_))) => error.to_string(),
+        error => error.to_string(),
+    };
+    format!("{what}; the server's log has the cause under id {id}")
 }
 
 /// MLflow's lookup of SQLSTATE and error class by error code; codes that it does not classify carry neither.

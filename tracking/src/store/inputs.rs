@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use db::{OnConflict, Tx, Value};
+use db::{Dialect, OnConflict, Tx, Value};
 
 use super::{Store, in_list, new_id, runs};
 use crate::{
@@ -115,8 +115,12 @@ pub(super) async fn insert_dataset_inputs(
     args.insert(0, experiment_id.into());
     let sql = format!("SELECT name, digest, dataset_uuid FROM datasets WHERE experiment_id = ? AND name IN ({marks})");
     let rows: Vec<(String, String, String)> = tx.fetch_all(sql, args).await?;
+    // MySQL takes names that differ in case alone for the same one.
+    let folds = tx.dialect() == Dialect::MySql;
+    let fold = |text: String| if folds { text.to_lowercase() } else { text };
     let uuids: HashMap<(String, String), String> =
-        rows.into_iter().map(|(name, digest, uuid)| ((name, digest), uuid)).collect();
+        rows.into_iter().map(|(name, digest, uuid)| ((fold(name), fold(digest)), uuid)).collect();
+    let place = |dataset: Dataset| uuids.get(&(fold(dataset.name), fold(dataset.digest)));
 
     let held: Vec<(String,)> = tx
         .fetch_all(
@@ -129,7 +133,7 @@ pub(super) async fn insert_dataset_inputs(
     let mut edges = Vec::new();
     let mut tags: Vec<Value> = Vec::new();
     for DatasetInput { tags: input_tags, dataset } in inputs {
-        let Some(dataset_uuid) = uuids.get(&(dataset.name, dataset.digest)) else { continue };
+        let Some(dataset_uuid) = place(dataset) else { continue };
         // Tags belong to the first time that a run reads a dataset.
         if held.contains(dataset_uuid) {
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use db::{OnConflict, Tx};
+use db::{Dialect, OnConflict, Tx};
 
 use super::{Store, in_list, runs};
 use crate::{
@@ -75,9 +75,11 @@ pub(super) async fn insert_params(tx: &mut Tx, run_id: &str, params: Vec<Param>)
     args.insert(0, run_id.into());
     let sql = format!("SELECT \"key\", value FROM params WHERE run_uuid = ? AND \"key\" IN ({marks})");
     let old: Vec<(String, String)> = tx.fetch_all(sql, args).await?;
-    let mut old: HashMap<String, String> = old.into_iter().collect();
+    // MySQL takes keys that differ in case alone for the same one.
+    let fold = |key: &str| if tx.dialect() == Dialect::MySql { key.to_lowercase() } else { key.to_owned() };
+    let old: HashMap<String, String> = old.into_iter().map(|(key, value)| (fold(&key), value)).collect();
     let conflicts = params.into_iter().filter_map(|Param { key, value: new }| {
-        let old = old.remove(&key).filter(|old| *old != new)?;
+        let old = old.get(&fold(&key)).filter(|old| **old != new)?.clone();
         Some(Conflict { key, old, new })
     });
     Ok(conflicts.collect())
