@@ -18,6 +18,12 @@ pub(super) fn explain(bucket: &BucketName, doing: &str, path: &ArtifactPath, err
     let text = chain(error);
     let answer = Answer::find(&text);
     let code = answer.as_ref().map(|it| it.code.as_str()).unwrap_or_default();
+    if is_without_credentials(&text) {
+        return Error::Denied(format!(
+            "{doing} artifact `{path}` in `{bucket}` was not tried: this server has no credentials for it; {}",
+            credentials_of(bucket)
+        ));
+    }
     let said = answer.as_ref().map_or_else(|| "no reason given".to_owned(), ToString::to_string);
     match (code, error) {
         ("NoSuchBucket" | "ContainerNotFound", _) => {
@@ -52,6 +58,25 @@ pub(super) fn explain(bucket: &BucketName, doing: &str, path: &ArtifactPath, err
                  their rights"
         )),
         _ => Error::internal(format!("{doing} artifact `{path}` in `{bucket}` failed"), redact(&text)),
+    }
+}
+
+/// Where the machine itself is asked for credentials, after everything else was looked for; most machines have none.
+const MACHINE_CREDENTIALS: &[&str] =
+    &["/latest/api/token", "/latest/meta-data/iam", "/computeMetadata/v1/instance", "/metadata/identity/oauth2/token"];
+
+fn is_without_credentials(text: &str) -> bool {
+    MACHINE_CREDENTIALS.iter().any(|it| text.contains(it))
+}
+
+fn credentials_of(bucket: &BucketName) -> &'static str {
+    match bucket {
+        BucketName::S3 { .. } => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and start it again",
+        BucketName::Gcs { .. } => "set GOOGLE_APPLICATION_CREDENTIALS to a file with a key, and start it again",
+        BucketName::Azure { .. } => {
+            "set AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_ACCESS_KEY, or log in with AZURE_CLIENT_ID, \
+             AZURE_TENANT_ID and AZURE_CLIENT_SECRET, and start it again"
+        }
     }
 }
 
@@ -171,6 +196,10 @@ mod tests {
              check this server's credentials and their rights"
         );
         assert!(matches!(say("<Code>NoSuchBucket</Code>"), Error::NotFound(text) if text.contains("`s3://b`")));
+        let none = "Error performing PUT http://169.254.169.254/latest/api/token in 3s: connection refused";
+        assert!(
+            matches!(say(none), Error::Denied(text) if text.contains("no credentials") && text.contains("AWS_PROFILE"))
+        );
         assert!(matches!(say("<Code>NoSuchUpload</Code>"), Error::NotFound(_)));
         assert!(matches!(say("<Code>EntityTooSmall</Code>"), Error::Invalid(_)));
         let Error::Internal { what, source } = say("connection refused") else { panic!("it is a failure") };

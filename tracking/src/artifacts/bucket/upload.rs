@@ -23,9 +23,9 @@ const PARTS_MAX: u64 = 10_000;
 /// Parts of one upload that are on their way while the next one fills; enough to hide the service's answer time.
 const PARTS_IN_FLIGHT: usize = 3;
 
-/// Buffers of [`PART_BYTES`] that all uploads have together, half a gigabyte; further uploads wait, and so do their
+/// Buffers of [`PART_BYTES`] that all uploads have together, a quarter of a gigabyte; further uploads wait, and so do their
 /// senders.
-pub(super) const BUFFERS_MAX: usize = 64;
+pub(super) const BUFFERS_MAX: usize = 32;
 
 /// Stores an upload at `path`.
 pub(super) async fn store(store: &BucketStore, path: &ArtifactPath, upload: Upload) -> Result<()> {
