@@ -52,7 +52,7 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     };
     let database = Database::of(&config)?;
     let db = db::Db::open(&database.uri).await?;
-    let tracking = Tracking::open(db, artifacts).await?.with_limits(config.limits);
+    let tracking = Tracking::open(db, artifacts).await?.with_limits(config.limits.clone());
     let recorder = Recorder::start(&tracking, recorded);
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     let app = app::everything(tracking, gateway, &config);

@@ -8,6 +8,9 @@ pub enum Error {
     /// The request is wrong and stays wrong until the caller changes it.
     #[error("{0}")]
     Invalid(String),
+    /// The request sorts by something that the things do not have.
+    #[error("{0}")]
+    UnknownAttribute(String),
     /// The named thing does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -80,7 +83,7 @@ impl Error {
 }
 
 /// MLflow ends its request-schema messages with this; clients show it to the user.
-const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
+pub(crate) const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
 
 /// The type's name as MLflow's messages spell it.
 fn python_type(value: &serde_json::Value) -> &'static str {

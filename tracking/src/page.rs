@@ -3,7 +3,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    validate::{python_bytes, python_value},
+};
 
 /// One page of results.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +35,8 @@ pub(crate) fn token(offset: usize) -> String {
 pub(crate) fn offset(token: Option<&str>) -> Result<usize> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(0) };
     let decoded = STANDARD.decode(token).map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
-    let parsed: Value = serde_json::from_slice(&decoded).map_err(|_| {
-        Error::invalid(format!("Invalid page token, decoded value={}", String::from_utf8_lossy(&decoded)))
-    })?;
+    let parsed: Value = serde_json::from_slice(&decoded)
+        .map_err(|_| Error::invalid(format!("Invalid page token, decoded value={}", python_bytes(&decoded))))?;
     let offset = match parsed.get("offset") {
         Some(Value::Number(number)) => number.as_u64(),
         Some(Value::String(text)) => text.parse().ok(),
@@ -44,7 +46,7 @@ pub(crate) fn offset(token: Option<&str>) -> Result<usize> {
         .and_then(|offset| usize::try_from(offset).ok())
         // Databases count rows in 63 bits.
         .filter(|offset| i64::try_from(*offset).is_ok())
-        .ok_or_else(|| Error::invalid(format!("Invalid page token, parsed value={parsed}")))
+        .ok_or_else(|| Error::invalid(format!("Invalid page token, parsed value={}", python_value(&parsed))))
 }
 
 #[cfg(test)]
@@ -62,8 +64,8 @@ mod tests {
     fn broken_tokens_say_what_is_broken() {
         let check = |token: &str, expect: &str| assert_eq!(offset(Some(token)).unwrap_err().to_string(), expect);
         check("zzz", "Invalid page token, could not base64-decode");
-        check(&STANDARD.encode("nope"), "Invalid page token, decoded value=nope");
-        check(&STANDARD.encode(r#"{"offset":-1}"#), r#"Invalid page token, parsed value={"offset":-1}"#);
+        check(&STANDARD.encode("nope"), "Invalid page token, decoded value=b'nope'");
+        check(&STANDARD.encode(r#"{"offset":-1}"#), "Invalid page token, parsed value={'offset': -1}");
         check(&STANDARD.encode("[]"), "Invalid page token, parsed value=[]");
     }
 

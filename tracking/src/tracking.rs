@@ -14,7 +14,7 @@ pub struct Tracking {
 }
 
 /// Limits that MLflow's server takes from variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Whether the values of params and tags that are too long are cut; otherwise they are refused.
     pub truncate_long_values: bool,
@@ -24,6 +24,8 @@ pub struct Limits {
     pub graphql_root_fields_max: usize,
     /// Aliases at most at one level of a GraphQL query.
     pub graphql_aliases_max: usize,
+    /// Schemes whose URIs may name any host as an artifact location (`hdfs`).
+    pub host_schemes_allowed: Vec<String>,
 }
 
 impl Default for Limits {
@@ -33,6 +35,7 @@ impl Default for Limits {
             artifact_location_chars_max: ARTIFACT_LOCATION_CHARS_MAX,
             graphql_root_fields_max: 10,
             graphql_aliases_max: 10,
+            host_schemes_allowed: Vec::new(),
         }
     }
 }

@@ -166,6 +166,41 @@ pub(crate) fn python_text(text: &str) -> String {
     shown
 }
 
+/// Bytes as Python's `repr` writes them.
+pub(crate) fn python_bytes(bytes: &[u8]) -> String {
+    let mut shown = String::from("b'");
+    for byte in bytes {
+        match byte {
+            b'\'' => shown.push_str("\\'"),
+            b'\\' => shown.push_str("\\\\"),
+            b' '..=b'~' => shown.push(char::from(*byte)),
+            _ => write!(shown, "\\x{byte:02x}").expect("writing to a string does not fail"),
+        }
+    }
+    shown.push('\'');
+    shown
+}
+
+/// A JSON value as Python's `repr` writes what it reads from it.
+pub(crate) fn python_value(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => python_text(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(python_value).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| format!("{}: {}", python_text(key), python_value(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
 /// Texts as Python's `repr` writes a list of them.
 pub(crate) fn python_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let shown: Vec<String> = texts.into_iter().map(python_text).collect();

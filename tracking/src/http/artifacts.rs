@@ -9,7 +9,7 @@ mod proxy;
 mod range;
 
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, Method, header::CONTENT_TYPE},
@@ -18,7 +18,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::extract::Fields;
+use super::{extract::Fields, json::Json};
 use crate::{
     Error, Result, Tracking,
     artifacts::{ArtifactPath, Entry},

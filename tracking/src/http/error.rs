@@ -26,7 +26,10 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error_code) = classify(&self);
         let message = words(&self);
-        let (sqlstate, error_class) = sql_classes(error_code);
+        let (sqlstate, error_class) = match self {
+            Error::UnknownAttribute(_) => (Some("KAM04"), Some("ATTRIBUTE_NOT_FOUND")),
+            _ => sql_classes(error_code),
+        };
         (status, Json(Body { error_code, message, sqlstate, error_class })).into_response()
     }
 }
@@ -43,7 +46,7 @@ pub(super) fn words(error: &Error) -> String {
 /// MLflow's Python client retries 429 and 5xx for minutes, so a mistake of the caller must never be one of those.
 fn classify(error: &Error) -> (StatusCode, &'static str) {
     match error {
-        Error::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+        Error::Invalid(_) | Error::UnknownAttribute(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
         Error::AlreadyExists(_) => (StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS"),
         Error::InvalidState(_) => (StatusCode::BAD_REQUEST, "INVALID_STATE"),

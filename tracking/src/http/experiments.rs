@@ -1,7 +1,9 @@
 //! `experiments/*`: the folders that runs live in.
 
+mod location;
+
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     routing::{get, post},
 };
@@ -9,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     extract::Fields,
-    json::{Empty, tags},
+    json::{Empty, Json, nameless_tags},
 };
 use crate::{
     Error, Result, Tracking,
@@ -62,15 +64,10 @@ async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<
     let new = NewExperiment {
         name: fields.required_text("name")?,
         artifact_location: fields.text("artifact_location")?,
-        tags: tags(&mut fields)?,
+        tags: nameless_tags(&mut fields)?,
     };
-    let chars_max = tracking.limits().artifact_location_chars_max;
-    if new.artifact_location.as_ref().is_some_and(|it| it.chars().count() > chars_max) {
-        return Err(Error::invalid(format!(
-            "Invalid artifact path length. The length of the artifact path cannot be greater than {chars_max} \
-             characters. To configure this limit, please set the MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment \
-             variable."
-        )));
+    if let Some(location) = new.artifact_location.as_deref().filter(|it| !it.is_empty()) {
+        location::check(&tracking, location)?;
     }
     let experiment_id = tracking.store().create_experiment(new).await?;
     Ok(Json(Created { experiment_id }))

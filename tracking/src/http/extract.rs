@@ -131,7 +131,7 @@ impl Fields {
 
     /// Takes an optional 64-bit integer, written as a number or as text.
     pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
-        let Some(value) = self.take(name)? else { return Ok(None) };
+        let Some(value) = self.take_filled(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
             Value::String(text) => text.trim().parse().ok(),
@@ -147,7 +147,7 @@ impl Fields {
 
     /// Takes an optional number; the texts `NaN`, `Infinity` and `-Infinity` are numbers too.
     pub(super) fn number(&mut self, name: &str) -> Result<Option<f64>, Error> {
-        let Some(value) = self.take(name)? else { return Ok(None) };
+        let Some(value) = self.take_filled(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => parse_number(text.trim()),
@@ -197,13 +197,12 @@ impl Fields {
 
     /// Takes a list of texts; an absent one is empty.
     pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Error> {
-        self.list(name)?
-            .into_iter()
-            .map(|item| match item {
-                Value::String(text) => Ok(text),
-                other => Err(self.wrong_type(name, &other)),
-            })
-            .collect()
+        let items = self.list(name)?;
+        if !items.iter().all(Value::is_string) {
+            return Err(self.wrong_type(name, &Value::Array(items)));
+        }
+        let text = |item| if let Value::String(text) = item { Some(text) } else { None };
+        Ok(items.into_iter().filter_map(text).collect())
     }
 
     /// Takes a list of objects; an absent one is empty.
@@ -237,7 +236,23 @@ impl Fields {
     ///
     /// Both spellings at once are refused, since two readers could then act on different ones.
     pub(super) fn take(&mut self, name: &str) -> Result<Option<Value>, Error> {
-        take(&mut self.values, name)
+        let value = take(&mut self.values, name, self.from_query)?;
+        Ok(match value {
+            // Of a parameter that a query string repeats and that is no list, the first counts.
+            Some(Value::Array(mut items)) if self.from_query => (!items.is_empty()).then(|| items.swap_remove(0)),
+            value => value,
+        })
+    }
+
+    /// Whether the parameter is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let is_there = |name: &str| self.values.get(name).is_some_and(|it| !it.is_null());
+        is_there(name) || (!self.from_query && is_there(&camel_case(name)))
+    }
+
+    /// The same, where an empty text counts as absent.
+    fn take_filled(&mut self, name: &str) -> Result<Option<Value>, Error> {
+        Ok(self.take(name)?.filter(|it| it.as_str() != Some("")))
     }
 
     /// The error for a parameter that must be there and is not.
@@ -278,13 +293,14 @@ impl Fields {
     }
 }
 
-fn take(values: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, Error> {
+fn take(values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Option<Value>, Error> {
     // Nothing is left to look for in most objects when their rare parameters are asked for.
     if values.is_empty() {
         return Ok(None);
     }
     let value = values.swap_remove(name);
-    let value = if name.contains('_') {
+    // Query strings know no camel case.
+    let value = if !from_query && name.contains('_') {
         let alias = camel_case(name);
         match (value, values.swap_remove(&alias)) {
             (Some(_), Some(_)) => {
@@ -301,7 +317,7 @@ fn take(values: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, Er
 }
 
 fn take_list(path: &str, values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Vec<Value>, Error> {
-    match take(values, name)? {
+    match take(values, name, from_query)? {
         None => Ok(Vec::new()),
         Some(Value::Array(items)) => Ok(items),
         Some(single) if from_query => Ok(vec![single]),
@@ -326,6 +342,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn parse(body: &[u8]) -> Result<Value, Error> {
+    // Editors on Windows begin files with a mark that JSON does not know.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).map_err(|error| {
         let text = String::from_utf8_lossy(body);
         let hint = if text.contains("NaN") || text.contains("Infinity") {

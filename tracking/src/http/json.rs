@@ -1,9 +1,24 @@
 //! JSON that several handlers share: MLflow leaves absent and empty fields out and writes NaN as a text.
 
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header::CONTENT_TYPE};
 use serde::{Serialize, Serializer};
 
 use super::extract::Fields;
-use crate::{Result, experiment::Tag, run::Param};
+use crate::{Error, Result, experiment::Tag, run::Param};
+
+/// An answer as MLflow writes it: JSON with two spaces for each level.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec_pretty(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Err(error) => Error::internal("writing an answer as JSON", error).into_response(),
+        }
+    }
+}
 
 /// The answer of an operation that has nothing to tell.
 #[derive(Debug, Serialize)]
@@ -25,6 +40,14 @@ pub(crate) fn double<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok,
 pub(super) fn tags(fields: &mut Fields) -> Result<Vec<Tag>> {
     let tag =
         |tag: &mut Fields| Ok(Tag { key: tag.required_text("key")?, value: tag.text("value")?.unwrap_or_default() });
+    fields.objects("tags")?.iter_mut().map(tag).collect()
+}
+
+/// The same, where the check of a tag's name is what refuses one without.
+pub(super) fn nameless_tags(fields: &mut Fields) -> Result<Vec<Tag>> {
+    let tag = |tag: &mut Fields| {
+        Ok(Tag { key: tag.text("key")?.unwrap_or_default(), value: tag.text("value")?.unwrap_or_default() })
+    };
     fields.objects("tags")?.iter_mut().map(tag).collect()
 }
 

@@ -1,11 +1,12 @@
 //! `metrics/*`: the history of a metric, whole, in pages or as a sample.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Router, extract::State, routing::get};
 use serde::Serialize;
 
-use super::extract::Fields;
+use super::{extract::Fields, json::Json};
 use crate::{
     Error, Result, Tracking,
+    error::SEE_DOCS,
     metric::{Metric, MetricSample, RunMetric},
 };
 
@@ -59,19 +60,19 @@ async fn history(State(tracking): State<Tracking>, mut fields: Fields) -> Result
     Ok(Json(History { metrics: page.items, next_page_token: page.next_page_token }))
 }
 
-async fn history_bulk(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<BulkHistory>> {
+async fn history_bulk(State(tracking): State<Tracking>, mut fields: Fields) -> Result<axum::Json<BulkHistory>> {
     let run_ids = fields.texts("run_id")?;
     if run_ids.is_empty() {
         return Err(Error::invalid("GetMetricHistoryBulk request must specify at least one run_id."));
     }
-    check_runs("GetMetricHistoryBulk request cannot specify more than", &run_ids)?;
+    check_runs("GetMetricHistoryBulk request cannot specify more than", &run_ids, "")?;
     let metric_key = fields
         .text("metric_key")?
         .ok_or_else(|| Error::invalid("GetMetricHistoryBulk request must specify a metric_key."))?;
     let max_results = fields.integer("max_results")?.unwrap_or(BULK_VALUES_MAX).clamp(0, BULK_VALUES_MAX);
     let max_results = usize::try_from(max_results).expect("it was clamped to a small range");
     let metrics = tracking.store().metric_history_bulk(&run_ids, &metric_key, max_results).await?;
-    Ok(Json(BulkHistory { metrics }))
+    Ok(axum::Json(BulkHistory { metrics }))
 }
 
 pub(super) async fn history_sample(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Sample>> {
@@ -79,7 +80,7 @@ pub(super) async fn history_sample(State(tracking): State<Tracking>, mut fields:
     if run_ids.is_empty() {
         return Err(fields.missing("run_ids"));
     }
-    check_runs("GetMetricHistoryBulkInterval request must specify at most", &run_ids)?;
+    check_runs("GetMetricHistoryBulkInterval request must specify at most", &run_ids, SEE_DOCS)?;
     let metric_key = fields.required_text("metric_key")?;
     let max_results = fields.integer("max_results")?.unwrap_or(SAMPLE_VALUES_MAX);
     if !(1..=SAMPLE_VALUES_MAX).contains(&max_results) {
@@ -105,9 +106,9 @@ pub(super) async fn history_sample(State(tracking): State<Tracking>, mut fields:
     Ok(Json(Sample { metrics }))
 }
 
-fn check_runs(start: &str, run_ids: &[String]) -> Result<()> {
+fn check_runs(start: &str, run_ids: &[String], end: &str) -> Result<()> {
     if run_ids.len() <= RUNS_MAX {
         return Ok(());
     }
-    Err(Error::invalid(format!("{start} {RUNS_MAX} run_ids. Received {} run_ids.", run_ids.len())))
+    Err(Error::invalid(format!("{start} {RUNS_MAX} run_ids. Received {} run_ids.{end}", run_ids.len())))
 }

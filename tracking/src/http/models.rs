@@ -1,7 +1,7 @@
 //! `logged-models`: what training makes.
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, State},
     routing::{delete, get, patch, post},
 };
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     artifacts::Listing,
     extract::Fields,
-    json::{Empty, param, tags},
+    json::{Empty, Json, param, tags},
 };
 use crate::{
     Error, Result, Tracking,
@@ -109,10 +109,10 @@ async fn delete_tag(
 }
 
 async fn search(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Found>> {
-    let ids = fields.texts("experiment_ids")?;
-    if ids.is_empty() {
+    if !fields.has("experiment_ids") {
         return Err(fields.missing("experiment_ids"));
     }
+    let ids = fields.texts("experiment_ids")?;
     let max_results = match fields.integer("max_results")?.unwrap_or(0) {
         0 => PAGE_DEFAULT,
         size => usize::try_from(size).ok().filter(|size| *size <= PAGE_MAX).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! `runs/*`: create, read, search and change runs, and what they log.
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     routing::{get, post},
 };
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     extract::Fields,
-    json::{Empty, param, tags},
+    json::{Empty, Json, param, tags},
 };
 use crate::{
     Error, Result, Tracking,
@@ -18,7 +18,7 @@ use crate::{
     experiment::{ExperimentId, Tag, ViewType},
     metric::Metric,
     run::{Batch, ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
-    validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length, python_list},
+    validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length, python_set},
 };
 
 /// The page size of a search that names none.
@@ -61,9 +61,8 @@ pub(super) struct Found {
 }
 
 async fn create(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<One>> {
-    let experiment_id = fields.text("experiment_id")?.filter(|id| !id.is_empty());
     let new = NewRun {
-        experiment_id: experiment_id.map_or(Ok(ExperimentId::DEFAULT), |id| ExperimentId::parse(&id))?,
+        experiment_id: ExperimentId::parse(&fields.required_text("experiment_id")?)?,
         user_id: fields.text("user_id")?.unwrap_or_default(),
         start_time: fields.integer("start_time")?.unwrap_or_default(),
         run_name: fields.text("run_name")?,
@@ -171,6 +170,9 @@ async fn log_inputs(State(tracking): State<Tracking>, mut fields: Fields) -> Res
 
 async fn log_outputs(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Empty>> {
     let run_id = fields.run_id()?;
+    if !fields.has("models") {
+        return Err(fields.missing("models"));
+    }
     let models: Vec<ModelOutput> = (fields.objects("models")?.iter_mut())
         .map(|model| {
             Ok(ModelOutput {
@@ -179,9 +181,6 @@ async fn log_outputs(State(tracking): State<Tracking>, mut fields: Fields) -> Re
             })
         })
         .collect::<Result<_>>()?;
-    if models.is_empty() {
-        return Err(fields.missing("models"));
-    }
     tracking.store().log_outputs(&run_id, models).await?;
     Ok(Json(Empty {}))
 }
@@ -194,7 +193,7 @@ async fn log_model(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
     let missing = ["artifact_path", "flavors", "utc_time_created", "run_id"];
     let missing: Vec<&str> = missing.into_iter().filter(|field| !model.contains_key(*field)).collect();
     if !missing.is_empty() {
-        return Err(Error::invalid(format!("Model json is missing mandatory fields: {}", python_list(missing))));
+        return Err(Error::invalid(format!("Model json is missing mandatory fields: {}", python_set(missing))));
     }
     tracking.store().record_model(&run_id, model_summary(model)).await?;
     Ok(Json(Empty {}))
@@ -218,14 +217,18 @@ fn check_lengths(tracking: &Tracking, params: &[Param], tags: &[Tag], list: &str
 
 fn metric(fields: &mut Fields) -> Result<Metric> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (dataset_name, dataset_digest) = (filled(fields.text("dataset_name")?), filled(fields.text("dataset_digest")?));
+    if dataset_name.is_some() != dataset_digest.is_some() {
+        return Err(Error::invalid("Both dataset_name and dataset_digest must be provided if one is provided"));
+    }
     Ok(Metric {
         key: fields.required_text("key")?,
         value: fields.required_number("value")?,
         timestamp: fields.required_integer("timestamp")?,
         step: fields.integer("step")?.unwrap_or_default(),
         model_id: filled(fields.text("model_id")?),
-        dataset_name: filled(fields.text("dataset_name")?),
-        dataset_digest: filled(fields.text("dataset_digest")?),
+        dataset_name,
+        dataset_digest,
     })
 }
 

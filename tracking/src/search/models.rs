@@ -293,7 +293,7 @@ fn sort(order_by: &[ModelOrder]) -> Result<Sorted> {
     let mut sorted = Sorted::default();
     let (mut has_time, mut has_id) = (false, false);
     for (place, by) in order_by.iter().enumerate() {
-        let unknown = || Error::invalid(format!("Invalid order by field name: {}", by.field_name));
+        let unknown = || Error::UnknownAttribute(format!("Invalid order by field name: {}", by.field_name));
         let column = match by.field_name.split_once('.') {
             Some(("metrics", key)) => sorted.join(place, key, by),
             Some(_) => {

@@ -9,7 +9,9 @@ use crate::{
 
 /// Checks a location that a request names.
 pub(super) fn check_location(location: &str) -> Result<()> {
-    if location.contains('#') || location.contains(';') {
+    // Only the paths of these schemes have parameters.
+    let has_params = matches!(scheme(location), None | Some("http" | "https" | "ftp" | "sftp"));
+    if location.contains('#') || (has_params && location.contains(';')) {
         return Err(Error::invalid("'artifact_location' URL can't include fragments or params."));
     }
     if let Some((_, query)) = location.split_once('?') {

@@ -133,6 +133,9 @@ pub(super) fn limits(variable: impl Fn(&str) -> Option<String>) -> anyhow::Resul
             *limit = number;
         }
     }
+    if let Some(text) = variable("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES") {
+        limits.host_schemes_allowed = text.split(',').map(|it| it.trim().to_owned()).collect();
+    }
     Ok(limits)
 }
 

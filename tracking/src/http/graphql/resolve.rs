@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::{plan::Selected, schema::Operation};
 use crate::{
     Error, Result, Tracking,
     experiment::{ExperimentSearch, ViewType},
-    http::{artifacts, experiments, extract::Fields, metrics, runs},
+    http::{artifacts, experiments, extract::Fields, json::Json, metrics, runs},
     version::VersionFilter,
 };
 
