@@ -156,6 +156,19 @@ pub struct TraceSearch {
     pub page_token: Option<String>,
 }
 
+/// How many traces meet one condition, another, both, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cooccurrence {
+    /// Those that meet both.
+    pub both: i64,
+    /// Those that meet the first.
+    pub first: i64,
+    /// Those that meet the second.
+    pub second: i64,
+    /// All.
+    pub all: i64,
+}
+
 /// Which traces of an experiment to delete: by age, or by id.
 #[derive(Clone, Debug)]
 pub enum TraceDeletion {

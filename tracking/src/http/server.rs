@@ -15,7 +15,14 @@ pub(crate) fn root_routes() -> Router<Tracking> {
 
 /// What is below `/api/3.0/mlflow`.
 pub(crate) fn v3_routes() -> Router<Tracking> {
-    Router::new().route("/server-info", get(server_info))
+    Router::new()
+        .route("/server-info", get(server_info))
+        .route("/ui-telemetry", get(ui_telemetry).post(async || Json(json!({"status": "disabled"}))))
+}
+
+/// `GET ui-telemetry`: MLflow's web app asks whether to report what people do in it. No.
+async fn ui_telemetry() -> Json<Value> {
+    Json(json!({"disable_ui_telemetry": true, "disable_ui_events": [], "ui_rollout_percentage": 0}))
 }
 
 /// `GET server-info`: the client's probe for what this server supports.

@@ -1,8 +1,10 @@
 //! Traces over HTTP: MLflow's API, and OpenTelemetry's `/v1/traces`.
 
 mod assessments;
+mod correlation;
 mod otlp;
 mod parse;
+mod v2;
 mod wire;
 
 use axum::{
@@ -43,7 +45,11 @@ pub(crate) fn root_routes() -> Router<Tracking> {
 /// What is below `/api/2.0/mlflow`.
 pub(crate) fn v2_routes() -> Router<Tracking> {
     Router::new()
+        .route("/traces", get(v2::search).post(v2::start))
+        .route("/traces/{trace_id}", patch(v2::end))
+        .route("/traces/{trace_id}/info", get(v2::read))
         .route("/traces/delete-traces", post(delete))
+        .route("/traces/link-prompts", post(link_prompts))
         .route("/traces/link-to-run", post(link_to_run))
         .route("/traces/{trace_id}/tags", patch(set_tag).delete(delete_tag))
         .route("/get-trace-artifact", get(spans_file))
@@ -57,6 +63,7 @@ pub(crate) fn v3_routes() -> Router<Tracking> {
         .route("/traces/get", get(read))
         .route("/traces/batchGet", get(read_many).post(read_many))
         .route("/traces/batchGetInfos", get(read_infos).post(read_infos))
+        .route("/traces/calculate-filter-correlation", post(correlation::calculate))
         .route("/traces/delete-traces", post(delete))
         .route("/traces/{trace_id}", get(read_info))
         .route("/traces/{trace_id}/tags", patch(set_tag).delete(delete_tag))
@@ -210,6 +217,21 @@ async fn link_to_run(State(tracking): State<Tracking>, mut fields: Fields) -> Re
         return Err(fields.missing("trace_ids"));
     }
     tracking.store().link_traces_to_run(trace_ids, &fields.required_text("run_id")?).await?;
+    Ok(Json(Empty {}))
+}
+
+/// `POST traces/link-prompts`: the versions of prompts that a trace used.
+async fn link_prompts(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Empty>> {
+    let trace_id = fields.required_text("trace_id")?;
+    if !fields.has("prompt_versions") {
+        return Err(fields.missing("prompt_versions"));
+    }
+    let mut prompts = Vec::new();
+    for mut prompt in fields.objects("prompt_versions")? {
+        let (name, version) = (prompt.required_text("name")?, prompt.required_integer("version")?);
+        prompts.push(format!("{name}/{version}"));
+    }
+    tracking.store().link_prompts_to_trace(&trace_id, prompts).await?;
     Ok(Json(Empty {}))
 }
 

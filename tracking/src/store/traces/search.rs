@@ -3,10 +3,11 @@
 use super::rows::{self, TraceRow};
 use crate::{
     Error, Result,
+    experiment::ExperimentId,
     page::{self, Page},
     search,
     store::Store,
-    trace::{TraceInfo, TraceSearch},
+    trace::{Cooccurrence, TraceInfo, TraceSearch},
 };
 
 /// Traces at most on one page.
@@ -26,6 +27,33 @@ impl Store {
         // As in MLflow a full page has a token, whether or not another trace follows.
         let next_page_token = (found.len() == size).then(|| page::token(offset + size));
         Ok(Page { items: self.with_details(found).await?, next_page_token })
+    }
+
+    /// Counts the traces that meet two filters, each and both, among those that meet `base`; in one statement, so that
+    /// the counts fit together.
+    pub async fn count_traces_together(
+        &self,
+        experiment_ids: &[ExperimentId],
+        filters: &[String; 2],
+        base: Option<&str>,
+    ) -> Result<Cooccurrence> {
+        let matching = |filter: &str| {
+            let query = search::traces_query(experiment_ids, filter, &[], self.db.dialect())?;
+            Ok::<_, Error>((format!("SELECT trace_info.request_id FROM trace_info {}", query.sql), query.args))
+        };
+        let on_base = |filter: &String| base.map_or_else(|| filter.clone(), |base| format!("{base} and {filter}"));
+        let (all, all_args) = matching(base.unwrap_or_default())?;
+        let (first, first_args) = matching(&on_base(&filters[0]))?;
+        let (second, second_args) = matching(&on_base(&filters[1]))?;
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM ({first}) f JOIN ({second}) s ON f.request_id = s.request_id), \
+             (SELECT COUNT(*) FROM ({first}) f), (SELECT COUNT(*) FROM ({second}) s), (SELECT COUNT(*) FROM ({all}) a)"
+        );
+        let args = [&first_args, &second_args, &first_args, &second_args, &all_args];
+        let args = args.into_iter().flatten().cloned().collect();
+        let counts: Option<(i64, i64, i64, i64)> = self.db.fetch_optional(sql, args).await?;
+        let (both, first, second, all) = counts.unwrap_or_default();
+        Ok(Cooccurrence { both, first, second, all })
     }
 }
 
