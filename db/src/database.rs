@@ -53,6 +53,9 @@ impl Db {
     pub async fn fetch_all<T: Record>(&self, sql: impl Into<String>, args: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
         let mut records = Vec::new();
+        if !matches!(self.driver, Driver::Sqlite(_)) {
+            tracing::trace!(target: "db::statement", sql);
+        }
         match &self.driver {
             Driver::Sqlite(sqlite) => return sqlite.read(move |reader| reader.fetch_all(&sql, &args)).await,
             Driver::Postgres(server) => {

@@ -79,6 +79,7 @@ impl Reader<'_> {
 
     /// Hands each row of a query to `take`, which must not read itself.
     pub fn for_each<T: Record>(&self, sql: &str, args: &[Value], take: impl FnMut(T)) -> Result<()> {
+        tracing::trace!(target: "db::statement", sql);
         match &self.inner {
             Inner::Sqlite(snapshot) => snapshot.for_each(sql, args, take),
             Inner::Postgres(server) => server.wait(async |session| session.for_each(sql, args, take).await),
@@ -88,6 +89,7 @@ impl Reader<'_> {
 
     /// The first row of a query, if it has one.
     pub fn fetch_optional<T: Record>(&self, sql: &str, args: &[Value]) -> Result<Option<T>> {
+        tracing::trace!(target: "db::statement", sql);
         match &self.inner {
             Inner::Sqlite(snapshot) => snapshot.first(sql, args),
             Inner::Postgres(server) => server.wait(async |session| session.first(sql, args).await),

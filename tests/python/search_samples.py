@@ -20,7 +20,13 @@ TIMES = [1_700_000_000_000 + step for step in (0, 0, 1, 5, 1000)]
 Post = Callable[[str, dict], dict]
 
 
-def write_runs(post: Post, seed: int, count: int = 60) -> list[str]:
+def some(draw: random.Random, keys: list[str], folds_case: bool) -> list[str]:
+    """A few of the keys; MySQL keeps no two of one owner that differ in their case alone."""
+    chosen = draw.sample(keys, draw.randrange(len(keys)))
+    return list({key.lower(): key for key in chosen}.values()) if folds_case else chosen
+
+
+def write_runs(post: Post, seed: int, count: int = 60, folds_case: bool = False) -> list[str]:
     """Makes two experiments with runs that differ in everything a run can be searched by; gives the experiments' ids."""
     draw = random.Random(seed)
     experiments = [post("experiments/create", {"name": f"searched-{seed}-{place}"})["experiment_id"] for place in range(2)]
@@ -31,11 +37,11 @@ def write_runs(post: Post, seed: int, count: int = 60) -> list[str]:
         run_id = post("runs/create", run)["run"]["info"]["run_id"]
         metrics = [
             {"key": key, "value": value, "timestamp": 1, "step": 0}
-            for key in draw.sample(METRICS, draw.randrange(len(METRICS)))
+            for key in some(draw, METRICS, folds_case)
             for value in [draw.choice(NUMBERS if draw.random() < 0.8 else SPECIAL)]
         ]
-        params = [{"key": key, "value": draw.choice(TEXTS)} for key in draw.sample(PARAMS, draw.randrange(len(PARAMS)))]
-        tags = [{"key": key, "value": draw.choice(TEXTS)} for key in draw.sample(TAGS[:-1], draw.randrange(len(TAGS) - 1))]
+        params = [{"key": key, "value": draw.choice(TEXTS)} for key in some(draw, PARAMS, folds_case)]
+        tags = [{"key": key, "value": draw.choice(TEXTS)} for key in some(draw, TAGS[:-1], folds_case)]
         post("runs/log-batch", {"run_id": run_id, "metrics": metrics, "params": params, "tags": tags})
         if datasets := draw.sample(DATASETS, draw.randrange(3)):
             post("runs/log-inputs", {"run_id": run_id, "datasets": [dataset(draw, *it) for it in datasets]})
@@ -55,18 +61,18 @@ def dataset(draw: random.Random, name: str, digest: str) -> dict:
     }
 
 
-def write_experiments(post: Post, seed: int, count: int = 20) -> None:
+def write_experiments(post: Post, seed: int, count: int = 20, folds_case: bool = False) -> None:
     draw = random.Random(seed)
     for index in range(count):
         name = f"{draw.choice(TEXTS).replace('/', '')}{index}-{seed}"
         made = post("experiments/create", {"name": name})["experiment_id"]
-        for key in draw.sample(TAGS, draw.randrange(4)):
+        for key in some(draw, TAGS[:4], folds_case):
             post("experiments/set-experiment-tag", {"experiment_id": made, "key": key, "value": draw.choice(TEXTS)})
         if draw.random() < 0.2:
             post("experiments/delete", {"experiment_id": made})
 
 
-def write_models(post: Post, seed: int, experiment: str, count: int = 40) -> None:
+def write_models(post: Post, seed: int, experiment: str, count: int = 40, folds_case: bool = False) -> None:
     draw = random.Random(seed)
     run_id = post("runs/create", {"experiment_id": experiment, "start_time": 1})["run"]["info"]["run_id"]
     for _ in range(count):
@@ -77,14 +83,14 @@ def write_models(post: Post, seed: int, experiment: str, count: int = 40) -> Non
                 "name": draw.choice(["net", "Net", "tree", "tree 2"]),
                 "model_type": draw.choice(["Agent", "agent", "LLM"]),
                 "source_run_id": run_id,
-                "params": [{"key": key, "value": draw.choice(TEXTS)} for key in draw.sample(PARAMS, draw.randrange(4))],
-                "tags": [{"key": key, "value": draw.choice(TEXTS)} for key in draw.sample(TAGS, draw.randrange(4))],
+                "params": [{"key": key, "value": draw.choice(TEXTS)} for key in some(draw, PARAMS[:4], folds_case)],
+                "tags": [{"key": key, "value": draw.choice(TEXTS)} for key in some(draw, TAGS[:4], folds_case)],
             },
         )["model"]["info"]["model_id"]
         metrics = [
             {"key": key, "value": draw.choice(NUMBERS), "timestamp": draw.choice([1, 2]), "step": draw.choice([0, 1]),
              "model_id": model, "dataset_name": name, "dataset_digest": digest}
-            for key in draw.sample(METRICS, draw.randrange(5))
+            for key in some(draw, METRICS[:5], folds_case)
             for name, digest in draw.sample(DATASETS, draw.randrange(1, 3))
         ]
         post("runs/log-batch", {"run_id": run_id, "metrics": metrics})
@@ -145,6 +151,12 @@ class Searches:
                 order["dataset_name"], order["dataset_digest"] = draw.choice(DATASETS)
             found.append(order)
         return found
+
+    def model_datasets(self) -> dict:
+        if self.draw.random() < 0.7:
+            return {}
+        chosen = self.draw.sample(DATASETS, self.draw.choice([1, 2]))
+        return {"datasets": [{"dataset_name": name, "dataset_digest": digest} for name, digest in chosen]}
 
     def joined(self, kinds: list[Callable[[], str]]) -> str:
         draw = self.draw

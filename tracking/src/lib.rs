@@ -14,6 +14,10 @@ pub mod run;
 pub mod trace;
 pub mod version;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod error;
 mod otlp;
 mod page;

@@ -4,7 +4,7 @@ use db::{Dialect, Value};
 
 use super::{
     Query,
-    compile::{Args, IntegerTest, TextOperand, TextTest, check_length, is_key, number_comparator},
+    compile::{Args, IntegerTest, TextOperand, TextTest, check_length, number_comparator},
     list::list_texts,
     parser::{Comparator, Comparison, Grammar, Operand, parse},
 };
@@ -193,9 +193,12 @@ impl<'f> Clause<'f> {
     fn sql(self, datasets: &[MeasuredOn], args: &mut Args) -> String {
         match (self.subject, self.test) {
             (Subject::Keyed { table, column, key }, Test::Text(test)) => {
-                let is_key = is_key(&format!("{table}.{column}_key"), key, args);
+                args.push(key);
                 let test = test.sql(&format!("{table}.{column}_value"), args);
-                format!("logged_models.model_id IN (SELECT {table}.model_id FROM {table} WHERE {is_key} AND {test})")
+                format!(
+                    "logged_models.model_id IN (SELECT {table}.model_id FROM {table} WHERE {table}.{column}_key = ? \
+                     AND {test})"
+                )
             }
             (Subject::Metric(key), Test::Number(comparator, value)) => {
                 args.extend([key.into(), value.into()]);

@@ -147,7 +147,14 @@ pub(crate) fn parse(filter: &str, grammar: Grammar) -> Result<Vec<Comparison<'_>
     if filter.is_empty() {
         return Ok(Vec::new());
     }
-    let tokens = tokens(filter);
+    let mut tokens = tokens(filter);
+    if grammar == Grammar::Traces {
+        // A type's name to others; MLflow wants `trace.text`.
+        tokens
+            .iter_mut()
+            .filter(|it| it.kind == Kind::Builtin && it.text == "text")
+            .for_each(|it| it.kind = Kind::Name);
+    }
     check_statement(filter, &tokens, grammar)?;
     let pieces = group(filter, &tokens).into_iter().filter(|piece| piece.kind != Kind::Space).collect();
     let clauses = clauses(pieces, grammar);

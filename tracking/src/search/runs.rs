@@ -147,7 +147,7 @@ mod tests {
         check("dataset.foo = 'x'", "Invalid dataset key 'foo' specified");
         check(&["metrics.a > 1"; 61].join(" AND "), "A search may filter and sort by at most 60 metrics");
         check(&format!("run_id IN ('x'{})", ",'x'".repeat(5_000)), "Error on parsing filter 'run_id IN ('x','x'");
-        check(&format!("run_name LIKE '{}'", "%".repeat(50_000)), "A text in a filter may have at most 50000 bytes");
+        check(&format!("run_name LIKE '{}'", "%".repeat(50_001)), "A text in a filter may have at most 50000 bytes");
     }
 
     #[test]

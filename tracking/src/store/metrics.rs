@@ -7,7 +7,7 @@ use std::{
     fmt::Display,
 };
 
-use db::{OnConflict, Tx, Value};
+use db::{Dialect, OnConflict, Tx, Value};
 
 use super::{Store, in_list, runs};
 use crate::{
@@ -72,11 +72,17 @@ impl Store {
         max_results: usize,
     ) -> Result<Vec<RunMetric>> {
         let (marks, mut args) = in_list(run_ids);
-        args.insert(0, metric_key.into());
+        args.push(metric_key.into());
         args.push(i64::try_from(max_results.min(BULK_VALUES_MAX)).unwrap_or(0).into());
+        // Without statistics SQLite would go through the values of all runs under the key, where this index leads to
+        // those of one run after the other, of which it reads no more than the answer has room for.
+        let index = match self.db.dialect() {
+            Dialect::Sqlite => " INDEXED BY index_metrics_run_uuid_key_step",
+            Dialect::Postgres | Dialect::MySql => "",
+        };
         let sql = format!(
-            "SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM metrics WHERE \"key\" = ? AND run_uuid IN \
-             ({marks}) ORDER BY run_uuid, timestamp, step, value LIMIT ?"
+            "SELECT run_uuid, \"key\", value, timestamp, step, is_nan FROM metrics{index} WHERE run_uuid IN ({marks}) \
+             AND \"key\" = ? ORDER BY run_uuid, timestamp, step, value LIMIT ?"
         );
         self.run_metrics(sql, args).await
     }

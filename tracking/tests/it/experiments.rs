@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::server::TestServer;
+use crate::{
+    databases::{Kind, kind},
+    server::TestServer,
+};
 
 each_database!(default_is_there_from_the_start);
 async fn default_is_there_from_the_start() {
@@ -87,10 +90,13 @@ async fn search_filters_sorts_and_pages() {
         all.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names("name LIKE 'al%'", &[]).await, "alpha");
-    assert_eq!(names("name ILIKE 'al%'", &["name ASC"]).await, "Alpine alpha");
+    // MySQL sorts as people do, the others by code point.
+    let (up, down) =
+        if matches!(kind(), Kind::MySql) { ("alpha Alpine", "Alpine alpha") } else { ("Alpine alpha", "alpha Alpine") };
+    assert_eq!(names("name ILIKE 'al%'", &["name ASC"]).await, up);
     assert_eq!(names("tags.t = 'v'", &[]).await, "beta");
     assert_eq!(names("tags.t IS NULL AND experiment_id != '0'", &["experiment_id"]).await, "alpha Alpine");
-    assert_eq!(names("experiment_id IN ('1', '3')", &["name DESC"]).await, "alpha Alpine");
+    assert_eq!(names("experiment_id IN ('1', '3')", &["name DESC"]).await, down);
     assert_eq!(names("creation_time < 0", &[]).await, "");
 
     let mut token = json!(null);

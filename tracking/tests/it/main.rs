@@ -6,6 +6,7 @@
 mod databases;
 
 mod artifacts;
+mod bodies;
 mod experiments;
 mod models;
 mod protocol;

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::server::TestServer;
+use crate::{
+    databases::{Kind, kind},
+    server::TestServer,
+};
 
 /// Runs `a`, `b` and `c`, started in this order, with metrics, params, tags and a dataset.
 async fn three_runs() -> TestServer {
@@ -85,7 +88,9 @@ async fn runs_without_the_value_come_last_in_both_directions() {
     check(&[], "cbad").await;
     check(&["metrics.rmse"], "bacd").await;
     check(&["metrics.rmse DESC"], "abcd").await;
-    check(&["params.model ASC"], "acbd").await;
+    // `Linear`, `linear` and `tree`; for MySQL the first two are equal, and the later start comes first.
+    let folds_case = matches!(kind(), Kind::MySql);
+    check(&["params.model ASC"], if folds_case { "cabd" } else { "acbd" }).await;
     check(&["params.model desc"], "bcad").await;
     check(&["tags.`team.x`", "start_time ASC"], "bdac").await;
     check(&["attributes.start_time"], "dabc").await;
@@ -137,7 +142,7 @@ each_database!(the_largest_search_is_one_that_the_database_takes);
 async fn the_largest_search_is_one_that_the_database_takes() {
     let server = three_runs().await;
     let filter = ["metrics.rmse != 7"; 40].join(" AND ");
-    let lists = format!(" AND run_id NOT IN ('x'{})", ",'x'".repeat(9_999));
+    let lists = format!(" AND run_id NOT IN ('x'{})", ",'x'".repeat(4_000));
     let attributes = " AND status != 'KILLED'".repeat(59);
     let order_by: Vec<String> = (0..20).map(|n| format!("params.p{n}")).collect();
     let experiment_ids: Vec<String> = (1..=10_000).map(|id| id.to_string()).collect();
@@ -162,7 +167,7 @@ async fn what_does_not_parse_is_refused() {
     check(json!({ "order_by": ["rmse down"] }), "Invalid ordering key in order_by clause 'rmse down'.").await;
     check(
         json!({ "filter": "a'; DROP TABLE runs; --" }),
-        "Invalid clause(s) in filter string: 'a', ''; DROP TABLE runs; --'",
+        "Search filter contained multiple expression \"a'; DROP TABLE runs; --\". Provide AND-ed expression list.",
     )
     .await;
     check(

@@ -42,6 +42,11 @@ impl TestServer {
         self.folder.path()
     }
 
+    /// Everything that the server answers.
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+
     /// Sends any request and gives the answer as it came.
     pub(crate) async fn raw(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()

@@ -1,34 +1,82 @@
 //! Samples of long histories, which charts ask for.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use db::{Reader, Value};
+use db::{Dialect, Reader, Value};
 
 use crate::{
     Result,
     metric::{Metric, MetricSample, RunMetric},
-    store::Store,
+    store::{Store, in_list},
 };
 
 type Columns = (f64, i64, i64, bool);
+type RunColumns = (String, f64, i64, i64, bool);
 
 impl Store {
     /// Evenly spaced values of one metric in several runs: of each run the first, the last and some between.
     ///
     /// The answer follows the order in which the request names the runs.
     pub async fn sample_metric(&self, sample: &MetricSample) -> Result<Vec<RunMetric>> {
-        let sample = sample.clone();
+        let mut sample = sample.clone();
+        let mut seen = HashMap::new();
+        sample.run_ids.retain(|run_id| seen.insert(run_id.clone(), seen.len()).is_none());
+        if self.db.dialect() != Dialect::Sqlite {
+            return self.sample_on_server(&sample).await;
+        }
         self.db
             .read(move |reader| {
-                let mut seen = HashSet::new();
                 let mut metrics = Vec::new();
-                for run_id in sample.run_ids.iter().filter(|run_id| seen.insert(run_id.as_str())) {
+                for run_id in &sample.run_ids {
                     sample_run(reader, &sample, run_id, &mut metrics)?;
                 }
                 Ok(metrics)
             })
             .await
     }
+
+    /// The sample of all runs in one statement: a server is far away, and must not send the values that are not chosen.
+    async fn sample_on_server(&self, sample: &MetricSample) -> Result<Vec<RunMetric>> {
+        let (sql, args) = server_statement(sample, self.db.dialect());
+        let rows: Vec<RunColumns> = self.db.fetch_all(sql, args).await?;
+        let places: HashMap<&str, usize> =
+            sample.run_ids.iter().enumerate().map(|(place, run_id)| (run_id.as_str(), place)).collect();
+        let mut metrics: Vec<RunMetric> = rows
+            .into_iter()
+            .map(|(run_id, value, timestamp, step, is_nan)| RunMetric {
+                metric: Metric::from_columns(sample.metric_key.clone(), value, timestamp, step, is_nan),
+                run_id,
+            })
+            .collect();
+        // The sort keeps the order of the values of one run.
+        metrics.sort_by_key(|metric| places.get(metric.run_id.as_str()).copied());
+        Ok(metrics)
+    }
+}
+
+/// The statement that takes the places that [`places`] would.
+fn server_statement(sample: &MetricSample, dialect: Dialect) -> (String, Vec<Value>) {
+    let (marks, mut args) = in_list(&sample.run_ids);
+    args.push(sample.metric_key.as_str().into());
+    let mut steps = "";
+    if let Some((first, last)) = sample.steps {
+        steps = " AND step >= ? AND step <= ?";
+        args.extend([first.into(), last.into()]);
+    }
+    let size = sample.max_results.max(1);
+    let division = if dialect == Dialect::MySql { "DIV" } else { "/" };
+    let (length, longer) = (format!("(total {division} {size})"), format!("MOD(total, {size})"));
+    let sql = format!(
+        "SELECT run_uuid, value, timestamp, step, is_nan FROM (SELECT run_uuid, value, timestamp, step, is_nan, \
+         ROW_NUMBER() OVER (PARTITION BY run_uuid ORDER BY step, timestamp, value, is_nan) - 1 AS place, \
+         COUNT(*) OVER (PARTITION BY run_uuid) AS total FROM metrics \
+         WHERE run_uuid IN ({marks}) AND \"key\" = ?{steps}) AS placed \
+         WHERE place = total - 1 OR (place <> total - {length} AND \
+         CASE WHEN place < {longer} * ({length} + 1) THEN MOD(place, {length} + 1) = 0 \
+         ELSE MOD(place - {longer}, GREATEST({length}, 1)) = 0 END) \
+         ORDER BY run_uuid, step, timestamp, value, is_nan"
+    );
+    (sql, args)
 }
 
 /// Adds the sample of one run.
