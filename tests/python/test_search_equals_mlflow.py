@@ -11,10 +11,8 @@ from collections.abc import Callable
 import pytest
 import requests
 import search_samples
-import tidegate
-from databases import KINDS
-from real_mlflow import MlflowServer
 from search_samples import Searches
+from search_servers import KINDS, both
 
 SEED = int(os.environ.get("SEED", "1"))
 SEARCHES = int(os.environ.get("SEARCHES", "300"))
@@ -33,17 +31,17 @@ UNCAUGHT = re.compile(
 class Servers:
     """Two servers on one database."""
 
-    def __init__(self, ours: tidegate.Server, theirs: MlflowServer) -> None:
+    def __init__(self, ours: str, theirs: str, folds_case: bool) -> None:
         self.ours, self.theirs = ours, theirs
-        post = search_samples.poster(ours.url)
-        self.experiments = search_samples.write_runs(post, SEED)
-        search_samples.write_experiments(post, SEED)
-        search_samples.write_models(post, SEED, self.experiments[0])
+        post = search_samples.poster(ours)
+        self.experiments = search_samples.write_runs(post, SEED, folds_case=folds_case)
+        search_samples.write_experiments(post, SEED, folds_case=folds_case)
+        search_samples.write_models(post, SEED, self.experiments[0], folds_case=folds_case)
 
     def compare(self, path: str, body: dict, key: str, row_id: Callable[[dict], str]) -> tuple[str, str | None]:
         """What kind of answer it was, and how the two differ."""
         ours, theirs = (
-            requests.post(f"{server.url}/api/2.0/mlflow/{path}", json=body, timeout=60) for server in (self.ours, self.theirs)
+            requests.post(f"{url}/api/2.0/mlflow/{path}", json=body, timeout=60) for url in (self.ours, self.theirs)
         )
         said, expected = ours.json(), theirs.json()
         if ours.status_code == theirs.status_code == 200:
@@ -80,13 +78,9 @@ def comparable(message: str) -> str:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def servers(request, databases, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("search")
-    uri = databases.fresh(request.param, folder)
-    arguments = ["--backend-store-uri", uri, "--artifacts-destination", folder / "artifacts", "--no-gateway"]
-    with tidegate.Server.start("server", "--host", "127.0.0.1", *arguments, cwd=folder) as ours:
-        with MlflowServer(uri, folder) as theirs:
-            yield Servers(ours, theirs)
+def servers(request, tmp_path_factory):
+    with both(request.param, tmp_path_factory.mktemp("search")) as (ours, theirs):
+        yield Servers(ours.url, theirs, folds_case=request.param == "mysql")
 
 
 def test_runs(servers):

@@ -82,7 +82,8 @@ impl TestDatabase {
         let admin = std::env::var(variable).unwrap_or_else(|_| {
             panic!("{variable} is not set: run `scripts/services.sh` and set what it prints, or name a {start} server")
         });
-        run(kind, &admin, &[format!("CREATE DATABASE {name}")]).await;
+        let letters = if kind == Kind::MySql { " CHARACTER SET utf8mb4" } else { "" };
+        run(kind, &admin, &[format!("CREATE DATABASE {name}{letters}")]).await;
         let (server, _) = admin.rsplit_once('/').expect("the address names a database");
         Self { kind, uri: format!("{server}/{name}"), admin, name, _folder: None }
     }

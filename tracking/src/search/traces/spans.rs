@@ -1,5 +1,7 @@
 //! Conditions on the spans of a trace.
 
+use std::fmt::Write;
+
 use db::Dialect;
 
 use super::{
@@ -129,6 +131,9 @@ fn path(name: &str) -> String {
 
 /// A text of MySQL whatever it holds.
 fn hexadecimal(text: &str) -> String {
-    let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut digits = String::with_capacity(2 * text.len());
+    for byte in text.bytes() {
+        write!(digits, "{byte:02x}").expect("writing to a string does not fail");
+    }
     format!("CONVERT(0x{digits} USING utf8mb4)")
 }
