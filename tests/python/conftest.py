@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 # Before mlflow is imported: no telemetry, and a failing call fails at once instead of retrying for minutes.
@@ -17,8 +18,11 @@ import mlflow
 import openai
 import pytest
 import tidegate
+from compare import Pair, start_ids_apart
+from databases import KINDS, Databases, admin
 from mlflow import MlflowClient
 from mock_upstream import BROKEN, ENDLESS, KEY, LIMITED, MockUpstream
+from real_mlflow import MlflowServer
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +45,69 @@ def client(server) -> MlflowClient:
 def experiment(client, request) -> str:
     """The id of an experiment of the test's own, set as the active one."""
     return mlflow.set_experiment(f"{request.node.module.__name__}.{request.node.name}").experiment_id
+
+
+@pytest.fixture(scope="session")
+def databases():
+    databases = Databases()
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request) -> str:
+    """The kind of database that a test runs on: each of the three in turn."""
+    if request.param != "sqlite":
+        admin(request.param)
+    return request.param
+
+
+@pytest.fixture
+def database(kind, databases, tmp_path) -> str:
+    """The URI of an empty database."""
+    return databases.fresh(kind, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pairs(databases, tmp_path_factory):
+    """Starts Tidegate and a real `mlflow server` on databases of one kind, once for each kind."""
+    started: dict[str, Pair] = {}
+    with ExitStack() as servers:
+
+        def pair_on(kind: str) -> Pair:
+            if kind not in started:
+                ours, theirs = (tmp_path_factory.mktemp(f"{name}-{kind}") for name in ("tidegate", "mlflow"))
+                uris = [databases.fresh(kind, folder) for folder in (ours, theirs)]
+                mlflow_server = servers.enter_context(MlflowServer(uris[1], theirs))
+                server = servers.enter_context(tidegate.serve(ours, gateway_config=None, database=uris[0]))
+                for uri in uris:
+                    start_ids_apart(uri, kind)
+                started[kind] = Pair((server, ours), (mlflow_server, theirs), kind)
+            return started[kind]
+
+        yield pair_on
+
+
+@pytest.fixture
+def pair(pairs, kind) -> Pair:
+    """Tidegate beside MLflow; all differences that a test's requests showed fail it at its end."""
+    pair = pairs(kind)
+    pair.begin()
+    return pair
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    pair = pyfuncitem.funcargs.get("pair")
+    try:
+        result = yield
+    except Exception as error:
+        if pair and pair.differences:
+            raise AssertionError(f"{error!r}, after {len(pair.differences)} differences:\n\n" + "\n\n".join(pair.differences)) from error
+        raise
+    if pair:
+        pair.check()
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -116,15 +116,21 @@ class Server:
             self.stop()
 
 
-def serve(folder: Path, *args: str | Path, gateway_config: Path | None = CONFIGS / "gateway.yaml", **kwargs) -> Server:
-    """Starts a whole server whose data lies in a folder."""
+def serve(
+    folder: Path,
+    *args: str | Path,
+    gateway_config: Path | None = CONFIGS / "gateway.yaml",
+    database: str | None = None,
+    **kwargs,
+) -> Server:
+    """Starts a whole server whose data lies in a folder, or its records in another database."""
     gateway = ["--no-gateway"] if gateway_config is None else ["--gateway-config", gateway_config]
     return Server.start(
         "server",
         "--host",
         "127.0.0.1",
         "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
+        database or f"sqlite:///{folder}/mlflow.db",
         "--artifacts-destination",
         folder / "artifacts",
         *gateway,

@@ -39,7 +39,10 @@ pub(crate) fn offset(token: Option<&str>) -> Result<usize> {
         .map_err(|_| Error::invalid(format!("Invalid page token, decoded value={}", python_bytes(&decoded))))?;
     let offset = match parsed.get("offset") {
         Some(Value::Number(number)) => number.as_u64(),
-        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::String(text)) => match text.parse() {
+            Ok(offset) => Some(offset),
+            Err(_) => return Err(Error::invalid(format!("Invalid page token, not stringable {text}"))),
+        },
         _ => None,
     };
     offset
@@ -66,6 +69,7 @@ mod tests {
         check("zzz", "Invalid page token, could not base64-decode");
         check(&STANDARD.encode("nope"), "Invalid page token, decoded value=b'nope'");
         check(&STANDARD.encode(r#"{"offset":-1}"#), "Invalid page token, parsed value={'offset': -1}");
+        check(&STANDARD.encode(r#"{"offset": "x"}"#), "Invalid page token, not stringable x");
         check(&STANDARD.encode("[]"), "Invalid page token, parsed value=[]");
     }
 

@@ -73,7 +73,7 @@ pub trait DirectTransfer: Send + Sync {
 
     /// Signs an address to read a file from.
     async fn sign_download(&self, _path: &ArtifactPath, _valid: Duration) -> Result<SignedDownload> {
-        Err(unsupported("Presigned download"))
+        Err(unsupported("Multipart download"))
     }
 
     /// Signs an address to send a file to.

@@ -55,7 +55,7 @@ struct FileInfo {
 
 impl From<Entry> for FileInfo {
     fn from(entry: Entry) -> Self {
-        Self { is_dir: entry.is_folder(), path: entry.path, file_size: entry.size }
+        Self { is_dir: entry.is_folder(), path: entry.path, file_size: entry.size.filter(|size| *size > 0) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What clients ask about the server itself: is it up, which version does it speak, what can it do.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, Router, extract::State, response::Html, routing::get};
 use serde_json::{Value, json};
 
 use crate::Tracking;
@@ -10,7 +10,7 @@ pub(crate) const MLFLOW_VERSION: &str = "3.17.2";
 
 /// `/health` and `/version`, which load balancers and clients ask at the root.
 pub(crate) fn root_routes() -> Router<Tracking> {
-    Router::new().route("/health", get(async || "OK")).route("/version", get(async || MLFLOW_VERSION))
+    Router::new().route("/health", get(async || "OK")).route("/version", get(async || Html(MLFLOW_VERSION)))
 }
 
 /// What is below `/api/3.0/mlflow`.

@@ -76,7 +76,7 @@ impl DirectTransfer for BucketStore {
 
     async fn sign_download(&self, path: &ArtifactPath, valid: Duration) -> Result<SignedDownload> {
         if !self.is_s3() {
-            return Err(unsupported("Presigned download"));
+            return Err(unsupported("Multipart download"));
         }
         let meta = self.head(path).await?;
         // A browser that follows the address saves the file under its name, whatever its type.
