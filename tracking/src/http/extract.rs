@@ -68,16 +68,21 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(HeaderMap,
     }
     let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
         http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ if is_timeout(&rejection) => Error::TooSlow(
-            "The request's body did not come in time. Send it again over a connection that is faster.".to_owned(),
-        ),
+        _ if is_timeout(&rejection) => too_slow(),
         _ => Error::invalid(format!("The request body could not be read: {}", rejection.body_text())),
     })?;
     Ok((headers, body))
 }
 
+/// What reading a body gives when its client keeps the server waiting.
+pub(super) fn too_slow() -> Error {
+    Error::TooSlow(
+        "The request's body did not come in time. Send it again over a connection that is faster.".to_owned(),
+    )
+}
+
 /// Whether reading failed because the client was too slow.
-fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::TimedOut) {

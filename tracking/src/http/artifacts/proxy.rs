@@ -17,7 +17,10 @@ use super::{
 use crate::{
     Error, Result, Tracking,
     artifacts::{ArtifactPath, Upload},
-    http::{extract::Fields, json::Empty},
+    http::{
+        extract::{Fields, is_timeout, too_slow},
+        json::Empty,
+    },
 };
 
 /// What is below `/api/2.0/mlflow-artifacts`.
@@ -58,7 +61,8 @@ async fn store(tracking: &Tracking, uri: &Uri, headers: &HeaderMap, body: &Incom
         return Err(Error::TooLarge(format!("artifact `{path}` is larger than {UPLOAD_BYTES_MAX} bytes")));
     }
     let upload = Upload { body: body.bounded(), size };
-    tracking.artifacts().destination()?.put(&path, upload).await
+    let stored = tracking.artifacts().destination()?.put(&path, upload).await;
+    stored.map_err(|error| if is_timeout(&error) { too_slow() } else { error })
 }
 
 /// `DELETE artifacts/<path>`: deletes a file or a folder with all in it.
