@@ -60,13 +60,15 @@ impl Db {
             Driver::Sqlite(sqlite) => return sqlite.read(move |reader| reader.fetch_all(&sql, &args)).await,
             Driver::Postgres(server) => {
                 let mut held = Box::pin(server.take()).await?;
-                Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await?;
+                let outcome = Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await;
                 held.give_back();
+                outcome?;
             }
             Driver::MySql(server) => {
                 let mut held = Box::pin(server.take()).await?;
-                Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await?;
+                let outcome = Box::pin(held.session.for_each(&sql, &args, |record| records.push(record))).await;
                 held.give_back();
+                outcome?;
             }
         }
         Ok(records)

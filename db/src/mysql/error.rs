@@ -8,8 +8,8 @@ use crate::{Error, server::Failure};
 pub(super) fn failure(error: &DriverError) -> Failure {
     match error {
         DriverError::Server(said) => match said.code {
-            // A deadlock, a wait for a lock that took too long, a row that changed under a snapshot.
-            1213 | 1205 | 1020 | 3572 => Failure::Conflict,
+            // A deadlock, a row that changed under a snapshot.
+            1213 | 1020 => Failure::Conflict,
             // Too many connections, shutdown, a killed connection, one that was silent for too long.
             1040 | 1053 | 1077 | 1079 | 1152 | 1184 | 1203 | 1927 | 2006 | 2013 | 4031 => Failure::Lost,
             _ => Failure::Statement,
@@ -42,6 +42,8 @@ pub(super) fn translate(error: DriverError) -> Error {
             1406 | 1264 | 1690 | 1366 | 1300 | 3140 | 3988 | 1071 | 1118 | 1153 | 1139 | 3685..=3699 => {
                 cannot(&said.message)
             }
+            // It has waited long enough for a lock not to wait again.
+            1205 | 3572 => Error::Busy,
             _ => Error::driver(error),
         },
         DriverError::Driver(Broken::PacketTooLarge | Broken::BulkExecute(_)) => {

@@ -13,7 +13,10 @@ pub(super) fn failure(error: &DriverError) -> Failure {
         return if is_broken(error) { Failure::Lost } else { Failure::Statement };
     };
     match code.code() {
-        "40001" | "40P01" | "55P03" => Failure::Conflict,
+        "40001" | "40P01" => Failure::Conflict,
+        // A table was changed under a prepared statement, as an upgrade does; a new connection prepares it anew.
+        "0A000" if error.as_db_error().is_some_and(|it| it.message().contains("cached plan")) => Failure::Lost,
+        "26000" => Failure::Lost,
         // The server shuts down, starts, or has too many connections.
         "57P01" | "57P02" | "57P03" | "53300" => Failure::Lost,
         code if code.starts_with("08") => Failure::Lost,
@@ -44,6 +47,8 @@ pub(super) fn translate(error: DriverError) -> Error {
         | SqlState::FOREIGN_KEY_VIOLATION
         | SqlState::CHECK_VIOLATION
         | SqlState::EXCLUSION_VIOLATION => Error::Constraint(text),
+        // It has waited long enough not to wait again.
+        SqlState::LOCK_NOT_AVAILABLE => Error::Busy,
         SqlState::STRING_DATA_RIGHT_TRUNCATION
         | SqlState::NUMERIC_VALUE_OUT_OF_RANGE
         | SqlState::CHARACTER_NOT_IN_REPERTOIRE
