@@ -206,7 +206,9 @@ async fn traces_are_searched() {
 
     assert_eq!(found(&server, &ids, "", &[]).await, [2, 1, 0]);
     assert_eq!(found(&server, &ids, "", &["execution_time DESC"]).await, [1, 2, 0]);
-    assert_eq!(found(&server, &ids, "", &["tags.k DESC"]).await, [0, 1, 2]);
+    // To MySQL `v` and `V` are equal, and then the latest start comes first.
+    let by_tag = if crate::databases::kind() == crate::databases::Kind::MySql { [1, 0, 2] } else { [0, 1, 2] };
+    assert_eq!(found(&server, &ids, "", &["tags.k DESC"]).await, by_tag);
     assert_eq!(found(&server, &ids, "", &["name"]).await, [0, 2, 1]);
     // A browser's address searches too.
     let answer = get(&server, "traces/search?experiment_ids=0&filter=tags.k%3D'v'&max_results=5").await.ok();
