@@ -59,12 +59,20 @@ def test_create_refused(pair: Pair, experiment):
         {"experiment_id": experiment, "run_name": "a", "tags": [{"key": "mlflow.runName", "value": "b"}]},
         {"experiment_id": experiment, "start_time": "soon"},
         {"experiment_id": experiment, "run_name": 5},
-        {"experiment_id": experiment, "tags": [{"key": "k" * 251, "value": "v"}]},
         {"experiment_id": experiment, "tags": [{"key": "a//b", "value": "v"}]},
         {"experiment_id": experiment, "tags": [{"key": "a@b", "value": "v"}]},
         {"experiment_id": 5},
     ]:
         pair.post("runs/create", body)
+    holds = pair.kind == "sqlite"  # its columns have no length, and MLflow leaves this check to the database
+    pair.intended(
+        "MLflow shows its database driver's own text",
+        "POST",
+        "runs/create",
+        {"experiment_id": experiment, "tags": [{"key": "k" * 251, "value": "v"}]},
+        ours=([200], "run_id") if holds else ([400], "INVALID_PARAMETER_VALUE"),
+        theirs=([200], "run_id") if holds else ([400], "BAD_REQUEST"),
+    )
     for field in ({"user_id": 5}, {"tags": "none"}):
         pair.nonsense("POST", "runs/create", {"experiment_id": experiment} | field, says=next(iter(field)))
 
