@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod memory;
 mod readers;
 mod schema;
 mod upgrade;

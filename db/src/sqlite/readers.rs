@@ -1,7 +1,8 @@
 //! The readers: connections that only read, on threads that may wait for the disk.
 
 use std::{
-    path::PathBuf,
+    cell::RefCell,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -10,7 +11,10 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Error, Reader, Record, Result, Row, Value,
-    sqlite::connection::{self, Access},
+    sqlite::{
+        connection::{self, Access},
+        memory::{Answer, Memory},
+    },
 };
 
 /// Connections that read at once; SQLite readers do not block each other, and each holds a page cache.
@@ -20,14 +24,22 @@ const READERS_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Readers {
     file: Arc<PathBuf>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Idle>>>,
     permits: Arc<Semaphore>,
+}
+
+/// A connection, and what it found before.
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    memory: RefCell<Memory>,
 }
 
 /// The database as it was when a read began.
 #[derive(Debug)]
 pub(crate) struct Snapshot<'c> {
     connection: &'c Connection,
+    memory: &'c RefCell<Memory>,
     /// Gone when nobody waits for the answer any more.
     wanted: Weak<()>,
 }
@@ -35,7 +47,7 @@ pub(crate) struct Snapshot<'c> {
 impl Readers {
     /// Opens the first connection, so that what is wrong shows now.
     pub(crate) fn open(file: PathBuf) -> rusqlite::Result<Self> {
-        let first = connection::open(&file, Access::Read)?;
+        let first = Idle::open(&file)?;
         Ok(Self {
             file: Arc::new(file),
             idle: Arc::new(Mutex::new(vec![first])),
@@ -55,11 +67,11 @@ impl Readers {
         let wanted = Arc::downgrade(&waiting);
         let readers = self.clone();
         let outcome = tokio::task::spawn_blocking(move || {
-            let connection = readers.take()?;
-            let outcome = in_snapshot(Snapshot { connection: &connection, wanted }, work);
+            let Idle { connection, memory } = readers.take()?;
+            let outcome = in_snapshot(Snapshot { connection: &connection, memory: &memory, wanted }, work);
             // One whose snapshot could not be ended would show old data for ever.
             if connection.is_autocommit() {
-                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { connection, memory });
             }
             drop(permit);
             outcome
@@ -73,9 +85,15 @@ impl Readers {
         }
     }
 
-    fn take(&self) -> Result<Connection> {
+    fn take(&self) -> Result<Idle> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok(idle.map_or_else(|| connection::open(&self.file, Access::Read), Ok)?)
+        Ok(idle.map_or_else(|| Idle::open(&self.file), Ok)?)
+    }
+}
+
+impl Idle {
+    fn open(file: &Path) -> rusqlite::Result<Self> {
+        Ok(Self { connection: connection::open(file, Access::Read)?, memory: RefCell::default() })
     }
 }
 
@@ -103,6 +121,30 @@ impl Snapshot<'_> {
             }
             Ok(())
         })
+    }
+
+    /// The numbers that a query gives, when it is asked again and nothing was written since.
+    pub(crate) fn numbers(&self, sql: &str, args: &[Value]) -> Result<Option<Arc<[i64]>>> {
+        // It changes with each commit of any other connection, in this program or another, and this one only reads.
+        let version: Option<(i64,)> = self.first("PRAGMA data_version", &[])?;
+        let Some((version,)) = version else { return Ok(None) };
+        let query = format!("{sql}{args:?}");
+        let known = self.memory.borrow_mut().recall(version, &query);
+        match known {
+            None => {
+                self.memory.borrow_mut().keep(query, Answer::Asked);
+                Ok(None)
+            }
+            Some(Answer::Asked) => {
+                let mut numbers = Vec::new();
+                self.for_each(sql, args, |(number,): (i64,)| numbers.push(number))?;
+                let numbers: Arc<[i64]> = numbers.into();
+                self.memory.borrow_mut().keep(query, Memory::whole(&numbers));
+                Ok(Some(numbers))
+            }
+            Some(Answer::Whole(numbers)) => Ok(Some(numbers)),
+            Some(Answer::TooLong) => Ok(None),
+        }
     }
 
     /// The first row of a query, if it has one.

@@ -176,3 +176,28 @@ async fn what_does_not_parse_is_refused() {
     )
     .await;
 }
+
+each_database!(a_search_that_is_repeated_sees_what_was_written_since);
+async fn a_search_that_is_repeated_sees_what_was_written_since() {
+    let server = three_runs().await;
+    let search = json!({ "filter": "metrics.rmse < 10", "order_by": ["metrics.rmse DESC"] });
+    for _ in 0..4 {
+        assert_eq!(names(&server, search.clone()).await, "ab");
+    }
+    let found = server.post("runs/search", json!({ "experiment_ids": ["1"], "filter": "run_name = 'b'" })).await.ok();
+    let metric =
+        json!({ "key": "rmse", "value": 9, "timestamp": 2, "step": 1, "run_id": found["runs"][0]["info"]["run_id"] });
+    server.post("runs/log-metric", metric).await.ok();
+    for _ in 0..4 {
+        assert_eq!(names(&server, search.clone()).await, "ba");
+    }
+    let mut page = search.clone();
+    page["max_results"] = json!(1);
+    page["experiment_ids"] = json!(["1"]);
+    let first = server.post("runs/search", page.clone()).await.ok();
+    assert_eq!(first["runs"][0]["info"]["run_name"], "b");
+    page["page_token"] = first["next_page_token"].clone();
+    let second = server.post("runs/search", page).await.ok();
+    assert_eq!(second["runs"][0]["info"]["run_name"], "a");
+    assert_eq!(second["next_page_token"], Value::Null);
+}
