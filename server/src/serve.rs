@@ -43,7 +43,9 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
     let listener = bind(&config.listen()).await?;
     let artifacts = artifact_options(&config);
-    Artifacts::open(&artifacts).context("--artifacts-destination (artifacts_destination in the file)")?;
+    // The configuration is wrong, not a request to the store, so the store's own error stops here.
+    Artifacts::open(&artifacts)
+        .map_err(|error| anyhow!("--artifacts-destination (artifacts_destination in the file): {error}"))?;
     // So do the models, which may be missing or broken.
     let (calls, recorded) = recorder::channel();
     let gateway = match gateway_config {

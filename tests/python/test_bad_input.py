@@ -50,7 +50,7 @@ def test_a_missing_configuration(tmp_path):
         ("- a\n- b", ["tidegate.yaml"]),
         ("backend_store_uri: oracle://host/db", ["oracle", "sqlite:///"]),
         ("gateway: absent.yaml", ["absent.yaml"]),
-        ("artifacts_destination: s3://bucket/x", ["s3://bucket/x"]),
+        ("artifacts_destination: dbfs:/bucket/x", ["dbfs:/bucket/x"]),
     ],
 )
 def test_a_faulty_configuration(tmp_path, text, named):
@@ -58,7 +58,7 @@ def test_a_faulty_configuration(tmp_path, text, named):
     refused(2, serve("--config", "tidegate.yaml", cwd=tmp_path), *named)
 
 
-@pytest.mark.parametrize("destination", ["s3://bucket/x", "", "taken.txt"])
+@pytest.mark.parametrize("destination", ["dbfs:/bucket/x", "", "taken.txt"])
 def test_a_wrong_artifact_folder_leaves_no_database_behind(tmp_path, destination):
     (tmp_path / "taken.txt").write_text("a file")
     refused(2, serve("--no-gateway", "--artifacts-destination", destination, cwd=tmp_path), destination)
