@@ -1,6 +1,7 @@
 //! MLflow's REST API over the store: read the request, call the domain, write the answer.
 
 mod artifacts;
+mod batch;
 mod error;
 mod experiments;
 mod extract;

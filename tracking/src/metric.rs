@@ -44,6 +44,19 @@ impl Metric {
     }
 }
 
+/// One value in the history of one metric: as small as can be, since histories are long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The value; NaN is one.
+    pub value: f64,
+    /// When it was measured (ms since 1970).
+    pub timestamp: i64,
+    /// At which step of the run.
+    pub step: i64,
+    /// The metric's name where it is not letter for letter the one that was asked for, which some databases allow.
+    pub key: Option<Box<str>>,
+}
+
 /// One measured value, with the run that measured it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunMetric {

@@ -196,7 +196,7 @@ pub struct RunUpdate {
 }
 
 /// What a run logs at once, all or nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// What it measured.
     pub metrics: Vec<Metric>,

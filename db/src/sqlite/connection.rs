@@ -17,9 +17,14 @@ const STATEMENTS_KEPT: usize = 512;
 /// that holds these pages need not read them again for every batch.
 const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
-/// Pages in the write-ahead log (16 MB) before they are copied into the database. A page that many commits changed is
-/// copied once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
-const CHECKPOINT_PAGES: i64 = 4000;
+/// Bytes in the write-ahead log before they are copied into the database. A page that many commits changed is copied
+/// once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
+const CHECKPOINT_BYTES: i64 = 16 * 1024 * 1024;
+
+/// The page size of a new database. A batch of metrics changes a row or two on each of some hundred pages, since
+/// MLflow's keys begin with the metric's name, and a commit writes every changed page whole: half the usual size costs a
+/// sixth less processor time, a quarter would make the trees too deep to gain more.
+const PAGE_BYTES: i64 = 2048;
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,10 @@ pub(crate) fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> 
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    if access == Access::Write {
+        // Without effect on a database that exists already.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -47,7 +56,8 @@ pub(crate) fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> 
     match access {
         Access::Write => {
             connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_bytes)?;
         }
         Access::Read => connection.pragma_update(None, "query_only", true)?,
     }

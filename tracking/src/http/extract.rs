@@ -50,10 +50,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let (headers, body) = read(request, state).await?;
-        check_content_type(&headers)?;
-        Fields::from_json(&body).map(Self)
+        Fields::from_json(&read_json(request, state).await?).map(Self)
     }
+}
+
+/// Reads a body that says that it is JSON.
+pub(super) async fn read_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    let (headers, body) = read(request, state).await?;
+    check_content_type(&headers)?;
+    Ok(body)
 }
 
 /// Reads the whole body, up to its limit.

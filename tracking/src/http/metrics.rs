@@ -1,13 +1,15 @@
 //! `metrics/*`: the history of a metric, whole, in pages or as a sample.
 
-use axum::{Router, extract::State, routing::get};
+mod history;
+
+use axum::{Router, extract::State, response::Response, routing::get};
 use serde::Serialize;
 
 use super::{extract::Fields, json::Json};
 use crate::{
     Error, Result, Tracking,
     error::SEE_DOCS,
-    metric::{Metric, MetricSample, RunMetric},
+    metric::{MetricSample, RunMetric},
 };
 
 /// Values at most in a history of several runs.
@@ -24,14 +26,6 @@ pub(super) fn routes() -> Router<Tracking> {
         .route("/get-history-bulk-interval", get(history_sample))
 }
 
-#[derive(Serialize)]
-struct History {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    metrics: Vec<Metric>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
-}
-
 /// MLflow writes this answer by hand, with its list also when it is empty.
 #[derive(Serialize)]
 struct BulkHistory {
@@ -44,7 +38,7 @@ pub(super) struct Sample {
     metrics: Vec<RunMetric>,
 }
 
-async fn history(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<History>> {
+async fn history(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Response> {
     let run_id = fields.run_id()?;
     let metric_key = fields.required_text("metric_key")?;
     let max_results = match fields.integer("max_results")? {
@@ -57,7 +51,7 @@ async fn history(State(tracking): State<Tracking>, mut fields: Fields) -> Result
     };
     let page_token = fields.text("page_token")?;
     let page = tracking.store().metric_history(&run_id, &metric_key, max_results, page_token.as_deref()).await?;
-    Ok(Json(History { metrics: page.items, next_page_token: page.next_page_token }))
+    Ok(history::answer(&metric_key, page))
 }
 
 async fn history_bulk(State(tracking): State<Tracking>, mut fields: Fields) -> Result<axum::Json<BulkHistory>> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
+    batch::LogBatch,
     extract::Fields,
     json::{Empty, Json, param, tags},
 };
@@ -17,7 +18,7 @@ use crate::{
     dataset::{Dataset, DatasetInput},
     experiment::{ExperimentId, Tag, ViewType},
     metric::Metric,
-    run::{Batch, ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
+    run::{ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
     validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length, python_set},
 };
 
@@ -132,13 +133,7 @@ async fn log_param(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
 }
 
 /// `POST runs/log-batch`: metrics, params and tags of one run, all or nothing.
-async fn log_batch(State(tracking): State<Tracking>, mut fields: Fields) -> Result<Json<Empty>> {
-    let run_id = fields.run_id()?;
-    let batch = Batch {
-        metrics: fields.objects("metrics")?.iter_mut().map(metric).collect::<Result<_>>()?,
-        params: fields.objects("params")?.iter_mut().map(param).collect::<Result<_>>()?,
-        tags: tags(&mut fields)?,
-    };
+async fn log_batch(State(tracking): State<Tracking>, LogBatch { run_id, batch }: LogBatch) -> Result<Json<Empty>> {
     check_lengths(&tracking, &batch.params, &batch.tags, "tags")?;
     tracking.store().log_batch(&run_id, batch).await?;
     Ok(Json(Empty {}))
@@ -215,7 +210,7 @@ fn check_lengths(tracking: &Tracking, params: &[Param], tags: &[Tag], list: &str
     Ok(())
 }
 
-fn metric(fields: &mut Fields) -> Result<Metric> {
+pub(super) fn metric(fields: &mut Fields) -> Result<Metric> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (dataset_name, dataset_digest) = (filled(fields.text("dataset_name")?), filled(fields.text("dataset_digest")?));
     if dataset_name.is_some() != dataset_digest.is_some() {

@@ -7,12 +7,12 @@ use std::{
     fmt::Display,
 };
 
-use db::{Dialect, OnConflict, Tx, Value};
+use db::{Dialect, OnConflict, Reader, Tx, Value};
 
 use super::{Store, in_list, runs};
 use crate::{
     Error, Result,
-    metric::{Metric, RunMetric},
+    metric::{Metric, Point, RunMetric},
     page::{self, Page},
     validate::{KEY_CHARS_MAX, check_length, check_name},
 };
@@ -51,7 +51,7 @@ impl Store {
         metric_key: &str,
         max_results: Option<usize>,
         page_token: Option<&str>,
-    ) -> Result<Page<Metric>> {
+    ) -> Result<Page<Point>> {
         let offset = page::offset(page_token)?;
         let size = max_results.unwrap_or(HISTORY_VALUES_MAX).min(HISTORY_VALUES_MAX);
         let mut args: Vec<Value> = vec![run_id.into(), metric_key.into()];
@@ -60,8 +60,16 @@ impl Store {
             "SELECT \"key\", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND \"key\" = ? AND {EVERY_STEP} \
              ORDER BY timestamp, step, value LIMIT ? OFFSET ?"
         );
-        let rows: Vec<Columns> = self.db.fetch_all(sql, args).await?;
-        Ok(Page::cut(rows.into_iter().map(from_columns).collect(), offset, size))
+        let asked = metric_key.to_owned();
+        let read = move |reader: &Reader<'_>| {
+            let mut points = Vec::new();
+            reader.for_each(&sql, &args, |(key, value, timestamp, step, is_nan): Columns| {
+                let key = (key != asked).then(|| key.into_boxed_str());
+                points.push(Point { value: if is_nan { f64::NAN } else { value }, timestamp, step, key });
+            })?;
+            Ok::<_, Error>(points)
+        };
+        Ok(Page::cut(self.db.read(read).await?, offset, size))
     }
 
     /// The values of one metric in several runs, by run and time, cut off at `max_results`.
@@ -208,8 +216,4 @@ fn columns(run_id: &str, metric: &Metric) -> [Value; 6] {
         is_nan.into(),
         run_id.into(),
     ]
-}
-
-fn from_columns((key, value, timestamp, step, is_nan): Columns) -> Metric {
-    Metric::from_columns(key, value, timestamp, step, is_nan)
 }
