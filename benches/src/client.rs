@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -31,6 +31,15 @@ impl Call {
     pub fn get(path: impl Into<String>) -> Self {
         Self { path: path.into(), body: None }
     }
+}
+
+/// An answer that is no 200.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} answered {status}: {text}")]
+pub struct Refused {
+    path: String,
+    status: StatusCode,
+    text: String,
 }
 
 /// How long to send, from how many connections.
@@ -197,7 +206,10 @@ impl Connection {
         let answer = self.sender.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
-        ensure!(status.is_success(), "{} answered {status}: {}", call.path, String::from_utf8_lossy(&body));
-        Ok(body)
+        if status.is_success() {
+            return Ok(body);
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Err(Refused { path: call.path.clone(), status, text }.into())
     }
 }

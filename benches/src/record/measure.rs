@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::rival::Rival;
 use super::rows::Row;
 use super::tree::Tree;
-use crate::client::{Call, Load, Plan, count, load, try_send};
+use crate::client::{Call, Load, Plan, Refused, count, load, try_send};
 
 /// A call that takes longer is sent only [`SLOW_CALLS`] times.
 const SLOW: Duration = Duration::from_millis(400);
@@ -21,12 +21,17 @@ const WARM_UP: Duration = Duration::from_millis(700);
 /// Long enough for processor time that is counted in hundredths of a second.
 const MEASURED: Duration = Duration::from_secs(3);
 
+/// How often a row is tried: the supervisor of `mlflow server` ends workers that a busy machine makes slow.
+const TRIES: usize = 3;
+/// How long a server may take to recover between two tries.
+const RECOVERY: Duration = Duration::from_secs(3);
+
 /// What a row showed on one server.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     /// The server has no such call, or refuses it.
     Refused,
-    /// Nothing came within [`CALL_TIMEOUT`].
+    /// Nothing came within [`CALL_TIMEOUT`], or the connection broke each time.
     NoAnswer,
     /// It answers.
     Answered(Figures),
@@ -45,19 +50,41 @@ pub(super) struct Figures {
 
 /// Sends one row's calls from one connection.
 pub(super) fn measure(rival: &Rival, database: Option<Tree>, row: &Row) -> Result<Outcome> {
-    let probed = Instant::now();
-    let answer = match try_send(rival.address, &(row.call)(0), CALL_TIMEOUT) {
-        Ok(Some(answer)) => answer,
-        Ok(None) => return Ok(Outcome::NoAnswer),
-        Err(error) => {
-            eprintln!("  refused: {error:#}");
-            return Ok(Outcome::Refused);
+    for _ in 0..TRIES {
+        match once(rival, database, row) {
+            Err(error) if error.is::<Refused>() => {
+                eprintln!("  refused: {error:#}");
+                return Ok(Outcome::Refused);
+            }
+            Err(error) if error.is::<WrongAnswer>() => return Err(error),
+            Err(error) => eprintln!("  failed: {error:#}"),
+            Ok(outcome) => return Ok(outcome),
         }
-    };
+        std::thread::sleep(RECOVERY);
+    }
+    Ok(Outcome::NoAnswer)
+}
+
+/// An answer that is not what was asked for, and so must not be compared.
+#[derive(Debug, thiserror::Error)]
+#[error("{server}: `{row}` has {found} {list}, not {expected}")]
+struct WrongAnswer {
+    server: &'static str,
+    row: &'static str,
+    list: &'static str,
+    found: usize,
+    expected: usize,
+}
+
+fn once(rival: &Rival, database: Option<Tree>, row: &Row) -> Result<Outcome> {
+    let probed = Instant::now();
+    let Some(answer) = try_send(rival.address, &(row.call)(0), CALL_TIMEOUT)? else { return Ok(Outcome::NoAnswer) };
     let first = probed.elapsed();
     if let Some((list, expected)) = row.expect {
         let found = serde_json::from_slice::<Value>(&answer)?[list].as_array().map_or(0, Vec::len);
-        ensure!(found == expected, "{}: `{}` has {found} {list}, not {expected}", rival.kind.name(), row.name);
+        if found != expected {
+            return Err(WrongAnswer { server: rival.kind.name(), row: row.name, list, found, expected }.into());
+        }
     }
     let clocks = Clocks { server: rival.tree, database };
     let (before, load) = if first > SLOW { slow(rival, row, clocks)? } else { fast(rival, row, clocks)? };
