@@ -21,11 +21,6 @@ const WRITER_CACHE_KIB: i64 = 8 * 1024;
 /// once, so a longer log means fewer copies; a longer one still would make the first start after a crash slow.
 const CHECKPOINT_BYTES: i64 = 16 * 1024 * 1024;
 
-/// The page size of a new database. A batch of metrics changes a row or two on each of some hundred pages, since
-/// MLflow's keys begin with the metric's name, and a commit writes every changed page whole: half the usual size costs a
-/// sixth less processor time, a quarter would make the trees too deep to gain more.
-const PAGE_BYTES: i64 = 2048;
-
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -45,10 +40,6 @@ pub(crate) fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> 
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    if access == Access::Write {
-        // Without effect on a database that exists already.
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
