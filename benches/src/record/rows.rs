@@ -44,24 +44,39 @@ pub(super) fn all(data: &Data) -> Vec<Row> {
     rows
 }
 
-/// Pages of a search in the default experiment.
+/// Pages of a search in the default experiment. Each call asks for another empty experiment too, so that no answer can
+/// come from a server's memory of the call before; only the last row asks the same again.
 pub(super) fn searches() -> Vec<Row> {
     let filter = "metrics.m0 < 0.5 and params.p0 = 'v3'";
     let order = json!(["metrics.m1 DESC"]);
     // MLflow's token for the page that starts at row 9,000: {"offset": 9000}.
     let deep = "eyJvZmZzZXQiOiA5MDAwfQ==";
-    let page = |name, at_most_us, mut body: serde_json::Value| {
-        body["experiment_ids"] = json!(["0"]);
-        body["max_results"] = json!(PAGE);
-        let call = Call::post("/api/2.0/mlflow/runs/search", body.to_string());
-        Row { expect: Some(("runs", PAGE)), ..row(name, at_most_us, move |_| call.clone()) }
-    };
+    let by_metric = json!({"order_by": order});
     vec![
-        page("search: newest 100", f64::NAN, json!({})),
-        page("search: filter, ordered by a metric", 20e3, json!({"filter": filter, "order_by": order})),
-        page("search: ordered by a metric", 15e3, json!({"order_by": order})),
-        page("search: rows 9,000 to 9,100 of it", 20e3, json!({"order_by": order, "page_token": deep})),
+        page("search: newest 100", f64::NAN, json!({}), another),
+        page("search: filter, ordered by a metric", 20e3, json!({"filter": filter, "order_by": order}), another),
+        page("search: ordered by a metric", 15e3, by_metric.clone(), another),
+        page("search: rows 9,000 to 9,100 of it", 20e3, json!({"order_by": order, "page_token": deep}), another),
+        page("search: ordered, the same again", f64::NAN, by_metric, |_| UNKNOWN),
     ]
+}
+
+/// Experiments from here on do not exist.
+const UNKNOWN: u64 = 1_000_000;
+
+fn another(number: u64) -> u64 {
+    UNKNOWN + number
+}
+
+/// A page of a search in the default experiment and the n-th one beside it.
+fn page(name: &'static str, at_most_us: f64, body: serde_json::Value, beside: fn(u64) -> u64) -> Row {
+    let call = move |number| {
+        let mut body = body.clone();
+        body["experiment_ids"] = json!(["0", beside(number).to_string()]);
+        body["max_results"] = json!(PAGE);
+        Call::post("/api/2.0/mlflow/runs/search", body.to_string())
+    };
+    Row { expect: Some(("runs", PAGE)), ..row(name, at_most_us, call) }
 }
 
 fn writes(data: &Data) -> Vec<Row> {
