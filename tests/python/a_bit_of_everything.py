@@ -103,8 +103,8 @@ def write_trace(url: str, experiment: str, run_id: str) -> None:
             "status": {"code": 1},
         }
 
-    root = ("mlflow.spanInputs", '{"question": "ünï 🌊"}'), ("mlflow.spanOutputs", '"tide"'), ("mlflow.spanType", '"CHAIN"')
-    spans = [span(1, "", "root", *root), span(2, f"{1:016x}", "child", ("mlflow.spanType", '"LLM"'))]
+    root = ("mlflow.spanInputs", '{"question": "ünï 🌊"}'), ("mlflow.spanOutputs", '"tide"'), ("mlflow.spanType", "CHAIN")
+    spans = [span(1, "", "root", *root), span(2, f"{1:016x}", "child", ("mlflow.spanType", "LLM"))]
     body = {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"scope": {"name": "t"}, "spans": spans}]}]}
     headers = {"x-mlflow-experiment-id": experiment, "content-type": "application/json"}
     answer = requests.post(f"{url}/v1/traces", json=body, headers=headers, timeout=60)
