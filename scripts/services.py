@@ -117,7 +117,8 @@ def mariadb(home: Path, port: int, password: str, durable: bool, log):
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
     run([*install, "--auth-root-authentication-method=normal"], user, log)
     init = home / "init.sql"
-    grant = "CREATE USER tidegate@'{0}' IDENTIFIED BY '{1}'; GRANT ALL ON *.* TO tidegate@'{0}' WITH GRANT OPTION;\n"
+    # A line is a statement.
+    grant = "CREATE USER tidegate@'{0}' IDENTIFIED BY '{1}';\nGRANT ALL ON *.* TO tidegate@'{0}' WITH GRANT OPTION;\n"
     init.write_text(grant.format("%", password) + grant.format("localhost", password) + "DROP USER root@localhost;\n")
     init.chmod(0o644)
     settings = {
@@ -133,8 +134,9 @@ def mariadb(home: Path, port: int, password: str, durable: bool, log):
     if not durable:
         settings |= {"innodb-flush-log-at-trx-commit": 0, "innodb-doublewrite": 0, "sync-binlog": 0}
     server = spawn(["mariadbd", "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())], user, log)
-    ping = ["mariadb-admin", "--no-defaults", "-h", "127.0.0.1", "-P", port, "-u", "tidegate", "ping"]
-    ready = lambda: quiet(ping, MYSQL_PWD=password)  # noqa: E731
+    # Not a ping, which is content with a refused password.
+    ask = ["mariadb", "--no-defaults", "-h", "127.0.0.1", "-P", port, "-u", "tidegate", "-e", "SELECT 1"]
+    ready = lambda: quiet(ask, MYSQL_PWD=password)  # noqa: E731
     return server, ready, f"mysql+pymysql://tidegate:{password}@127.0.0.1:{port}/mysql"
 
 

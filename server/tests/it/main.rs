@@ -1,6 +1,5 @@
 //! The binary, started as a person starts it.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-mod crash;
 mod records;
 mod running;

@@ -36,12 +36,6 @@ impl Running {
         Self { child, url }
     }
 
-    /// Ends the server where it stands, as a power cut would.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// Asks the server to stop, as a service manager does, and waits for its end.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use db::Reader;
+use db::{Dialect, Reader};
 
 use super::{Store, in_list, runs};
 use crate::{
@@ -33,13 +33,11 @@ impl Store {
             self.db.dialect(),
         )?;
         let offset = page::offset(search.page_token.as_deref())?;
+        let is_sqlite = self.db.dialect() == Dialect::Sqlite;
         self.db
             .read(move |reader| {
-                // Who asks the same again, for the next page or to look at the same one, need not wait for the search.
-                let all = reader.remembered(&format!("SELECT runs.rowid FROM runs {}", query.sql), &query.args)?;
-                let rows = if let Some(all) = all {
-                    let places = all.iter().copied().skip(offset).take(size.saturating_add(1));
-                    rows_at(reader, &places.collect::<Vec<_>>())?
+                let rows = if is_sqlite {
+                    rows_at(reader, &places(reader, query, offset, size)?)?
                 } else {
                     let sql = format!("SELECT {} FROM runs {} LIMIT ? OFFSET ?", runs::COLUMNS, query.sql);
                     query.args.extend(search::limit(size, offset));
@@ -51,6 +49,19 @@ impl Store {
             })
             .await
     }
+}
+
+/// Where the runs of a page are in SQLite's table, and the one after them: SQLite sorts whole rows, so that it is given
+/// none, only their places.
+fn places(reader: &Reader<'_>, mut query: search::Query, offset: usize, size: usize) -> Result<Vec<i64>> {
+    let sql = format!("SELECT runs.rowid FROM runs {}", query.sql);
+    // Who asks the same again, for the next page or to look at the same one, need not wait for the search.
+    if let Some(all) = reader.remembered(&sql, &query.args)? {
+        return Ok(all.iter().copied().skip(offset).take(size.saturating_add(1)).collect());
+    }
+    query.args.extend(search::limit(size, offset));
+    let places: Vec<(i64,)> = reader.fetch_all(&format!("{sql} LIMIT ? OFFSET ?"), &query.args)?;
+    Ok(places.into_iter().map(|(place,)| place).collect())
 }
 
 /// The runs at places of the table, in their order.
