@@ -136,6 +136,7 @@ impl Snapshot<'_> {
                 Ok(None)
             }
             Some(Answer::Asked) => {
+                tracing::trace!(target: "db::statement", sql);
                 let mut numbers = Vec::new();
                 self.for_each(sql, args, |(number,): (i64,)| numbers.push(number))?;
                 let numbers: Arc<[i64]> = numbers.into();
