@@ -140,7 +140,8 @@ def test_files_and_folders_go_in_and_come_out(place, run, tmp_path):
     assert listing(client, run_id) == [("a b.txt", False, 18), ("folder", True, None), ("notes", True, None)]
     expect = sorted([(f"folder/{name}", False, len(contents[name])) for name in names] + [("folder/deep", True, None)])
     assert listing(client, run_id, "folder") == expect
-    assert listing(client, run_id, "folder/deep/er") == [("folder/deep/er/empty", False, 0)]
+    # As in MLflow, the size of an empty file is left out.
+    assert listing(client, run_id, "folder/deep/er") == [("folder/deep/er/empty", False, None)]
     # A file and nothing have no entries.
     assert listing(client, run_id, "a b.txt") == []
     assert listing(client, run_id, "nothing") == []
