@@ -59,7 +59,11 @@ impl Kind {
             Self::Tidegate => {
                 command.args(["server", "--no-gateway", "--backend-store-uri", store, "--host", &host, "--port", &port])
             }
-            Self::Mlflow => command.args(["server", "--backend-store-uri", store, "--host", &host, "--port", &port]),
+            Self::Mlflow => {
+                // Without the driver's name a newer SQLAlchemy takes another one.
+                let store = store.replacen("postgresql://", "postgresql+psycopg2://", 1);
+                command.args(["server", "--backend-store-uri", &store, "--host", &host, "--port", &port])
+            }
             Self::FastTrackMl => {
                 // It takes an absolute path after two slashes.
                 let store = store.replace("sqlite:///", "sqlite://");
