@@ -12,6 +12,7 @@ use serde_saphyr::Spanned;
 
 use crate::endpoint::Kind;
 use crate::limits::{Limit, Period};
+use crate::losses::OnLoss;
 use crate::provider::{self, Vendor};
 use crate::{ConfigError, routing};
 
@@ -40,6 +41,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) settings: Settings,
     pub(crate) limit: Option<Limit>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) on_loss: OnLoss,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
     pub(crate) key: String,
@@ -124,7 +126,7 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     Ok(Config { file: root.file().to_owned(), endpoints, routes })
 }
 
-const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts"];
+const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields"];
 
 fn endpoint(
     place: &Place<'_>,
@@ -140,6 +142,7 @@ fn endpoint(
     let model = table.need("model", "model: {provider: openai, name: gpt-5-mini, config: {…}}")?;
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
+    let on_loss = table.take("unsupported_fields").map(|it| on_loss(&it)).transpose()?.unwrap_or_default();
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -158,6 +161,7 @@ fn endpoint(
         settings,
         limit,
         timeouts,
+        on_loss,
         line: model.line(),
         key: model.key().to_owned(),
     })
@@ -277,6 +281,17 @@ fn limit(place: &Place<'_>) -> Result<Limit, ConfigError> {
     let key = table.take("key").map(|it| it.text().map(str::to_owned)).transpose()?;
     table.finish(&["calls", "renewal_period", "key"])?;
     Ok(Limit { calls, renewal_period: text.to_owned(), key, period })
+}
+
+fn on_loss(place: &Place<'_>) -> Result<OnLoss, ConfigError> {
+    match place.text()? {
+        "warn" => Ok(OnLoss::Warn),
+        "error" => Ok(OnLoss::Refuse),
+        other => Err(place.error(format!(
+            "`{other}` is no way to treat fields that the provider cannot express; write `warn` to leave them out and \
+             say so in a header, or `error` to refuse the call"
+        ))),
+    }
 }
 
 fn timeouts(place: &Place<'_>) -> Result<Timeouts, ConfigError> {

@@ -4,21 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::StreamExt;
-use llm::{Error, LanguageModel};
+use llm::LanguageModel;
 use tokio::sync::mpsc::Sender;
 
-use crate::endpoint::Kind;
-use crate::json::Fields;
+use crate::admission::Admission;
+use crate::answer::{Answer, Failed};
 use crate::limits::Limiter;
-use crate::metering::facts::{ChunkFacts, WholeFacts};
-use crate::metering::{Meter, Recorder, Subject};
+use crate::metering::{Meter, Recorder};
 use crate::model::EndpointModel;
-use crate::provider::{self, Builder, Clients, Frame, Frames, Locals, OpenLocal, Provider, Reply};
+use crate::provider::{self, Builder, Clients, Locals, OpenLocal};
 use crate::request::Request;
-use crate::secrets::Secret;
-use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, routing};
+use crate::served::{Endpoint, Route, Served};
+use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, dispatch};
 
 /// What a gateway needs from the program around it.
 #[derive(Default)]
@@ -37,65 +34,9 @@ struct Inner {
     served: HashMap<String, Served>,
     endpoints: Vec<Arc<Endpoint>>,
     routes: Vec<Arc<Route>>,
+    admission: Admission,
     recorder: Arc<Recorder>,
     started_unix_s: u64,
-}
-
-/// What a name stands for.
-#[derive(Clone)]
-pub(crate) enum Served {
-    Endpoint(Arc<Endpoint>),
-    Route(Arc<Route>),
-}
-
-pub(crate) struct Endpoint {
-    pub(crate) info: EndpointInfo,
-    provider: Arc<dyn Provider>,
-    /// The key, so that it can be kept out of messages.
-    secret: Option<Secret>,
-    limiter: Option<Limiter>,
-}
-
-pub(crate) struct Route {
-    pub(crate) info: RouteInfo,
-    weights: Vec<u32>,
-    destinations: Vec<Arc<Endpoint>>,
-    limiter: Option<Limiter>,
-}
-
-impl Endpoint {
-    /// The error in an answer that came as if all were well.
-    fn error_in(&self, body: &[u8]) -> Error {
-        provider::error_in_answer(&self.info.provider, body, self.secret.as_ref())
-    }
-}
-
-impl Served {
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Endpoint(it) => it.info.kind,
-            Self::Route(it) => it.info.kind,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Endpoint(it) => &it.info.name,
-            Self::Route(it) => &it.info.name,
-        }
-    }
-}
-
-/// An answer on its way to an ingress.
-pub(crate) struct Answer {
-    /// The provider's name.
-    pub(crate) provider: String,
-    pub(crate) body: AnswerBody,
-}
-
-pub(crate) enum AnswerBody {
-    Whole(Bytes),
-    Stream(Box<Chunks>),
 }
 
 impl Gateway {
@@ -141,7 +82,14 @@ impl Gateway {
             routes.push(built);
         }
         let recorder = Arc::new(Recorder::new(parts.calls));
-        Ok(Self(Arc::new(Inner { served, endpoints, routes, recorder, started_unix_s: llm::unix_seconds() })))
+        Ok(Self(Arc::new(Inner {
+            served,
+            endpoints,
+            routes,
+            admission: Admission::default(),
+            recorder,
+            started_unix_s: llm::unix_seconds(),
+        })))
     }
 
     /// The endpoints, in the order of the file.
@@ -174,131 +122,10 @@ impl Gateway {
         self.0.served.get(name)
     }
 
-    /// Makes a call. Calls that a limit turns away never begin and leave no record.
-    pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Error> {
-        let (endpoint, route) = match served {
-            Served::Endpoint(endpoint) => (endpoint, None),
-            Served::Route(route) => {
-                check(route.limiter.as_ref())?;
-                (&route.destinations[routing::draw(&route.weights)], Some(route.info.name.clone()))
-            }
-        };
-        check(endpoint.limiter.as_ref())?;
-        let EndpointInfo { name, provider, model, .. } = &endpoint.info;
-        let subject = Subject { endpoint: name.clone(), route, provider: provider.clone(), model: model.clone() };
-        let meter = Meter::start(Arc::clone(&self.0.recorder), id, subject, &request);
-        let body = match endpoint.provider.call(&request).await {
-            Ok(Reply::Whole(body)) => whole(body, meter, endpoint)?,
-            Ok(Reply::Stream(frames)) => {
-                AnswerBody::Stream(Box::new(Chunks::open(frames, meter, request.include_usage, endpoint).await?))
-            }
-            Err(error) => {
-                meter.fail(&error);
-                return Err(error);
-            }
-        };
-        Ok(Answer { provider: provider.clone(), body })
-    }
-}
-
-fn check(limiter: Option<&Limiter>) -> Result<(), Error> {
-    limiter.map_or(Ok(()), Limiter::check)
-}
-
-/// Looks at a whole answer: it must be an object, and no error in disguise.
-fn whole(body: Bytes, meter: Meter, endpoint: &Endpoint) -> Result<AnswerBody, Error> {
-    let facts: WholeFacts<'_> = match serde_json::from_slice(&body) {
-        Ok(facts) => facts,
-        Err(error) => return Err(failed(meter, garbage(endpoint, "answered with", &error))),
-    };
-    if facts.error().is_some() {
-        return Err(failed(meter, endpoint.error_in(&body)));
-    }
-    meter.whole(&body, &facts);
-    Ok(AnswerBody::Whole(body))
-}
-
-fn failed(meter: Meter, error: Error) -> Error {
-    meter.fail(&error);
-    error
-}
-
-fn garbage(endpoint: &Endpoint, how: &str, error: &serde_json::Error) -> Error {
-    Error::Upstream {
-        status: 502,
-        message: format!("provider `{}` {how} something that is no JSON object: {error}", endpoint.info.provider),
-        body: None,
-    }
-}
-
-/// The chunks of a streamed answer, measured as they pass. Dropping them ends the provider's work.
-pub(crate) struct Chunks {
-    frames: Frames,
-    /// `None` once the stream has ended, well or badly.
-    meter: Option<Meter>,
-    first: Option<String>,
-    include_usage: bool,
-    endpoint: Arc<Endpoint>,
-}
-
-impl Chunks {
-    /// Waits for the first chunk, so that an error in its place is still an answer of its own.
-    async fn open(frames: Frames, meter: Meter, include_usage: bool, endpoint: &Arc<Endpoint>) -> Result<Self, Error> {
-        let mut chunks =
-            Self { frames, meter: Some(meter), first: None, include_usage, endpoint: Arc::clone(endpoint) };
-        chunks.first = chunks.next().await?;
-        Ok(chunks)
-    }
-
-    /// The next chunk, JSON; `None` at the end of a stream to which nothing is missing.
-    pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
-        loop {
-            let Some(meter) = &mut self.meter else { return Ok(None) };
-            let chunk = match self.frames.next().await {
-                Some(Ok(Frame::Chunk(chunk))) => chunk,
-                Some(Err(error)) => return Err(self.fail(error)),
-                Some(Ok(Frame::Done)) => return Ok(self.done()),
-                None if meter.is_finished() => return Ok(self.done()),
-                None => {
-                    let message = format!("provider `{}` cut its stream short", self.endpoint.info.provider);
-                    return Err(self.fail(Error::Unavailable(message)));
-                }
-            };
-            let facts: ChunkFacts<'_> = match serde_json::from_str(&chunk) {
-                Ok(facts) => facts,
-                // An object in an unknown shape may mean something to the caller.
-                Err(_) if serde_json::from_str::<Fields<'_>>(&chunk).is_ok() => return Ok(Some(chunk)),
-                Err(error) => {
-                    let error = garbage(&self.endpoint, "streamed", &error);
-                    return Err(self.fail(error));
-                }
-            };
-            if facts.error().is_some() {
-                let error = self.endpoint.error_in(chunk.as_bytes());
-                return Err(self.fail(error));
-            }
-            meter.chunk(&facts);
-            if facts.is_usage_only() && !self.include_usage {
-                continue;
-            }
-            return Ok(Some(chunk));
-        }
-    }
-
-    fn done(&mut self) -> Option<String> {
-        if let Some(meter) = self.meter.take() {
-            meter.done();
-        }
-        None
-    }
-
-    fn fail(&mut self, error: Error) -> Error {
-        if let Some(meter) = self.meter.take() {
-            meter.fail(&error);
-        }
-        error
+    /// Makes a call. Calls that are turned away never begin and leave no record.
+    pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Failed> {
+        let permit = self.0.admission.admit(served, &request).await?;
+        let meter = Meter::start(Arc::clone(&self.0.recorder), id, served, &request, permit);
+        dispatch::run(served, &request, meter).await
     }
 }

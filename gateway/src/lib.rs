@@ -4,7 +4,12 @@
 //! the dialects of OpenAI and of MLflow, and [`Gateway::model`] hands one to callers in the same process. Each finished
 //! call becomes a [`Call`] in a bounded channel: the gateway knows no database and never waits for one.
 
+mod admission;
+mod answer;
+mod caller;
 mod config;
+mod dialect;
+mod dispatch;
 mod endpoint;
 mod error;
 mod gateway;
@@ -12,12 +17,14 @@ mod http;
 mod ingress;
 mod json;
 mod limits;
+mod losses;
 mod metering;
 mod model;
 mod provider;
 mod request;
 mod routing;
 mod secrets;
+mod served;
 
 pub use config::{Config, Timeouts};
 pub use endpoint::{EndpointInfo, Kind, RouteInfo};
@@ -25,5 +32,6 @@ pub use error::ConfigError;
 pub use gateway::{Gateway, Parts};
 pub use http::router;
 pub use limits::Limit;
-pub use metering::{Call, Outcome};
+pub use losses::Loss;
+pub use metering::{Attempt, Call, Outcome};
 pub use provider::{LocalConfig, OpenLocal};

@@ -8,13 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use llm::{Error, Usage};
+use llm::{ChatChunk, Error, Usage};
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
+use crate::EndpointInfo;
+use crate::admission::Permit;
+use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::http::status_of;
+use crate::losses::{Loss, Losses};
 use crate::request::Request;
+use crate::served::Served;
 use assembly::Assembly;
 use facts::{ChunkFacts, WholeFacts};
 
@@ -54,6 +59,27 @@ pub struct Call {
     pub duration: Duration,
     /// Whether the answer was streamed.
     pub streamed: bool,
+    /// What was tried, in order; the last one is what the call is told of.
+    pub attempts: Vec<Attempt>,
+    /// What of the request the provider had no words for.
+    pub losses: Vec<Loss>,
+}
+
+/// One attempt to have a call answered.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The endpoint that was asked.
+    pub endpoint: String,
+    /// Its provider.
+    pub provider: String,
+    /// The provider's name of the model.
+    pub model: String,
+    /// When it began, nanoseconds since the epoch.
+    pub started_unix_ns: u64,
+    /// Until the answer, or the head of a streamed one, had come.
+    pub duration: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// How a call ended.
@@ -70,6 +96,13 @@ pub enum Outcome {
     },
     /// The caller left before the end.
     Cancelled,
+}
+
+impl Outcome {
+    /// The outcome that an error is.
+    pub(crate) fn of(error: &Error) -> Self {
+        Self::Failed { status: status_of(error), message: error.to_string() }
+    }
 }
 
 /// Takes the records, and counts those that found no room.
@@ -97,32 +130,34 @@ impl Recorder {
     }
 }
 
-/// Whose call a meter measures.
-pub(crate) struct Subject {
-    pub(crate) endpoint: String,
-    pub(crate) route: Option<String>,
-    pub(crate) provider: String,
-    pub(crate) model: String,
-}
-
 /// Measures one call. Dropped before its end, it records a cancelled one.
 pub(crate) struct Meter {
     recorder: Arc<Recorder>,
     call: Option<Call>,
+    permit: Option<Permit>,
     started: Instant,
     assembly: Assembly,
 }
 
 impl Meter {
-    pub(crate) fn start(recorder: Arc<Recorder>, id: String, subject: Subject, request: &Request) -> Self {
+    pub(crate) fn start(
+        recorder: Arc<Recorder>,
+        id: String,
+        served: &Served,
+        request: &Request,
+        permit: Permit,
+    ) -> Self {
         let is_recording = recorder.sender.is_some();
         let call = Call {
             id,
-            endpoint: subject.endpoint,
-            route: subject.route,
+            endpoint: String::new(),
+            route: match served {
+                Served::Endpoint(_) => None,
+                Served::Route(route) => Some(route.info.name.clone()),
+            },
             kind: request.kind,
-            provider: subject.provider,
-            model: subject.model,
+            provider: String::new(),
+            model: String::new(),
             request: if is_recording { recorded(&request.body) } else { Bytes::new() },
             response: None,
             outcome: Outcome::Cancelled,
@@ -131,9 +166,48 @@ impl Meter {
             first_token: None,
             duration: Duration::ZERO,
             streamed: request.stream,
+            attempts: Vec::new(),
+            losses: Vec::new(),
         };
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
-        Self { recorder, call: Some(call), started: Instant::now(), assembly: Assembly::new(request.kind, bytes_max) }
+        let assembly = Assembly::new(request.kind, bytes_max);
+        Self { recorder, call: Some(call), permit: Some(permit), started: Instant::now(), assembly }
+    }
+
+    /// The endpoint that is asked now.
+    pub(crate) fn is_for(&mut self, endpoint: &EndpointInfo) {
+        if let Some(call) = &mut self.call {
+            call.endpoint.clone_from(&endpoint.name);
+            call.provider.clone_from(&endpoint.provider);
+            call.model.clone_from(&endpoint.model);
+        }
+    }
+
+    /// Notes an attempt.
+    pub(crate) fn tried(&mut self, attempt: Attempt) {
+        if let Some(call) = &mut self.call {
+            call.attempts.push(attempt);
+        }
+    }
+
+    /// Notes what the request lost.
+    pub(crate) fn lost(&mut self, losses: &Losses) {
+        if let Some(call) = &mut self.call {
+            call.losses.extend_from_slice(losses.as_slice());
+        }
+    }
+
+    /// The call never began: it leaves no record.
+    pub(crate) fn forget(mut self) {
+        self.call = None;
+    }
+
+    /// Sees a chunk pass that was read from a provider's own events.
+    pub(crate) fn typed(&mut self, chunk: &ChatChunk) {
+        let json = serde_json::to_string(chunk).unwrap_or_default();
+        if let Ok(facts) = serde_json::from_str::<ChunkFacts<'_>>(&json) {
+            self.chunk(&facts);
+        }
     }
 
     /// Sees a chunk of the stream pass.
@@ -155,7 +229,7 @@ impl Meter {
     }
 
     /// The whole answer has come.
-    pub(crate) fn whole(mut self, body: &Bytes, facts: &WholeFacts<'_>) {
+    pub(crate) fn whole(mut self, body: &Bytes, _form: Dialect, facts: &WholeFacts<'_>) {
         if let Some(mut call) = self.call.take() {
             call.response = self.recorder.sender.is_some().then(|| recorded(body));
             call.usage = facts.usage();
@@ -172,7 +246,7 @@ impl Meter {
 
     pub(crate) fn fail(mut self, error: &Error) {
         if let Some(call) = self.call.take() {
-            self.finish(call, Outcome::Failed { status: status_of(error), message: error.to_string() });
+            self.finish(call, Outcome::of(error));
         }
     }
 
@@ -181,6 +255,9 @@ impl Meter {
         call.outcome = outcome;
         if call.streamed && self.recorder.sender.is_some() {
             call.response = self.assembly.to_json(call.usage.as_ref());
+        }
+        if let Some(permit) = self.permit.take() {
+            permit.settle(&call);
         }
         self.recorder.record(call);
     }
@@ -204,7 +281,7 @@ fn recorded(body: &Bytes) -> Bytes {
     json!({"truncated": true, "bytes": body.len(), "head": head}).to_string().into()
 }
 
-fn unix_ns() -> u64 {
+pub(crate) fn unix_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

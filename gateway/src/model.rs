@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::Gateway;
+use crate::answer::{AnswerBody, Chunks, Piece};
 use crate::endpoint::Kind;
-use crate::gateway::{AnswerBody, Chunks, Served};
 use crate::request::Request;
+use crate::served::Served;
 
 pub(crate) struct EndpointModel {
     gateway: Gateway,
@@ -36,7 +37,8 @@ impl EndpointModel {
         let body = serde_json::to_vec(request)
             .map_err(|error| Error::Internal(format!("a request could not be written as JSON: {error}")))?;
         let request = Request::parse(kind, body.into())?;
-        Ok(self.gateway.call(Uuid::new_v4().to_string(), &self.served, request).await?.body)
+        let answer = self.gateway.call(Uuid::new_v4().to_string(), &self.served, request).await;
+        answer.map(|it| it.body).map_err(|it| it.error)
     }
 
     async fn whole<T: DeserializeOwned>(&self, kind: Kind, request: &impl Serialize) -> llm::Result<T> {
@@ -59,7 +61,10 @@ impl EndpointModel {
 }
 
 async fn next_typed<T: DeserializeOwned>(mut chunks: Box<Chunks>) -> llm::Result<Option<(T, Box<Chunks>)>> {
-    let Some(chunk) = chunks.next().await? else { return Ok(None) };
+    let Some(piece) = chunks.next().await? else { return Ok(None) };
+    let Piece::Chunk(chunk) = piece else {
+        return Err(Error::Internal("a chat was answered in another format".to_owned()));
+    };
     let chunk = serde_json::from_str(&chunk).map_err(|error| unreadable(&error))?;
     Ok(Some((chunk, chunks)))
 }

@@ -5,6 +5,8 @@ mod compatible;
 mod local;
 mod modelled;
 mod openai;
+mod protocol;
+mod remote;
 mod upstream;
 
 use std::path::Path;
@@ -13,16 +15,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use llm::ChatChunk;
+use llm::sse::Event;
+use reqwest::header::HeaderMap;
 
 use crate::config::{EndpointConfig, Setting};
+use crate::dialect::Dialect;
+use crate::losses::Losses;
 use crate::request::Request;
 use crate::secrets::Secret;
 
 pub(crate) use local::Locals;
 pub use local::{LocalConfig, OpenLocal};
+pub(crate) use protocol::{Framing, Outgoing, Protocol};
+pub(crate) use remote::{Remote, Sign};
 pub(crate) use upstream::Clients;
 
-/// What stands behind an endpoint. It takes OpenAI's bodies and gives OpenAI's answers, as text.
+/// What stands behind an endpoint.
 #[async_trait]
 pub(crate) trait Provider: Send + Sync {
     /// Makes the call. Dropping the future or the frames ends it.
@@ -30,7 +39,17 @@ pub(crate) trait Provider: Send + Sync {
 }
 
 /// An answer.
-pub(crate) enum Reply {
+pub(crate) struct Reply {
+    /// The format of the body: the caller's own where the provider speaks it, else OpenAI's.
+    pub(crate) form: Dialect,
+    /// What the provider's head tells the caller.
+    pub(crate) headers: HeaderMap,
+    /// What the request lost on its way.
+    pub(crate) losses: Losses,
+    pub(crate) body: ReplyBody,
+}
+
+pub(crate) enum ReplyBody {
     /// All of it, one JSON object.
     Whole(Bytes),
     /// In pieces.
@@ -43,10 +62,27 @@ pub(crate) type Frames = Pin<Box<dyn futures::Stream<Item = llm::Result<Frame>> 
 /// One piece of a streamed answer.
 #[derive(Debug)]
 pub(crate) enum Frame {
-    /// A chunk, one JSON object.
+    /// A chunk of OpenAI's, one JSON object.
     Chunk(String),
+    /// An event of the caller's own format as it came, and what it says.
+    Native(Event, Vec<ChatChunk>),
     /// The provider's word that nothing is missing. A stream that ends without it may have been cut short.
     Done,
+}
+
+/// What of an answer's head the caller gets to see: how much they may still ask, and how long it took.
+pub(crate) fn told(headers: &HeaderMap) -> HeaderMap {
+    let mut told = HeaderMap::new();
+    for (name, value) in headers {
+        let text = name.as_str();
+        if text.starts_with("x-ratelimit-")
+            || text.starts_with("anthropic-ratelimit-")
+            || matches!(text, "openai-processing-ms" | "openai-version" | "request-id")
+        {
+            told.append(name.clone(), value.clone());
+        }
+    }
+    told
 }
 
 /// A vendor: its row in the table of those who speak OpenAI's protocol, or an implementation of its own.

@@ -1,16 +1,23 @@
 //! A call as every ingress hands it on: OpenAI's body as it came, checked, with the few facts that routing needs.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
-use llm::Error;
+use llm::{Chat, Error};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::caller::Caller;
+use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::json::{Fields, Text, patch};
+use crate::losses::Losses;
 
 /// A checked call. The body is the caller's own text, so that fields nobody here knows reach the provider unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// The format of the body.
+    pub(crate) dialect: Dialect,
     pub(crate) kind: Kind,
     pub(crate) body: Bytes,
     /// The `model` field, where the caller sent one.
@@ -18,10 +25,16 @@ pub(crate) struct Request {
     pub(crate) stream: bool,
     /// Whether the caller wants the chunk with the token counts. Providers are always asked for it.
     pub(crate) include_usage: bool,
+    /// Who calls.
+    pub(crate) caller: Arc<Caller>,
+    /// The body as a chat, where it has been read already.
+    chat: Option<Arc<Chat>>,
+    /// The same call in OpenAI's words, translated when it is first asked for, and what that lost.
+    pivot: OnceLock<Arc<(Request, Losses)>>,
 }
 
 impl Request {
-    /// Checks a body. What is wrong is named by field, value and remedy.
+    /// Checks a body of OpenAI's. What is wrong is named by field, value and remedy.
     pub(crate) fn parse(kind: Kind, body: Bytes) -> Result<Self, Error> {
         let fields = object(&body)?;
         for (name, form) in FIELDS {
@@ -44,7 +57,65 @@ impl Request {
         };
         let model = fields.get("model").and_then(|it| serde_json::from_str(it).ok());
         drop(fields);
-        Ok(Self { kind, body, model, stream, include_usage })
+        Ok(Self { include_usage, ..Self::new(Dialect::OpenAi, kind, body, model, stream) })
+    }
+
+    /// A call in a format whose ingress has checked it. Its answer always tells the token counts.
+    pub(crate) fn new(dialect: Dialect, kind: Kind, body: Bytes, model: Option<String>, stream: bool) -> Self {
+        Self {
+            dialect,
+            kind,
+            body,
+            model,
+            stream,
+            include_usage: true,
+            caller: Arc::default(),
+            chat: None,
+            pivot: OnceLock::new(),
+        }
+    }
+
+    /// The same call, made by somebody.
+    pub(crate) fn by(self, caller: Caller) -> Self {
+        Self { caller: Arc::new(caller), ..self }
+    }
+
+    /// The same call with another chat in OpenAI's words.
+    pub(crate) fn with_chat(&self, chat: Chat) -> Result<Self, Error> {
+        let body = serde_json::to_vec(&chat)
+            .map_err(|error| Error::Internal(format!("a chat could not be written as JSON: {error}")))?;
+        Ok(Self {
+            dialect: Dialect::OpenAi,
+            kind: self.kind,
+            body: body.into(),
+            model: self.model.clone(),
+            stream: self.stream,
+            include_usage: self.include_usage,
+            caller: Arc::clone(&self.caller),
+            chat: Some(Arc::new(chat)),
+            pivot: OnceLock::new(),
+        })
+    }
+
+    /// This call in OpenAI's words; `losses` are told what they cannot express. Translated once, however often asked.
+    pub(crate) fn pivot(&self, losses: &mut Losses) -> Result<&Self, Error> {
+        if self.dialect == Dialect::OpenAi {
+            return Ok(self);
+        }
+        if self.pivot.get().is_none() {
+            let mut lost = Losses::default();
+            let mut chat = self.dialect.chat(&self.body, &mut lost)?;
+            chat.stream = self.stream.then_some(true);
+            let _ = self.pivot.set(Arc::new((self.with_chat(chat)?, lost)));
+        }
+        let pivot = self.pivot.get().expect("it was set a moment ago, by us or by another");
+        losses.extend(&pivot.1);
+        Ok(&pivot.0)
+    }
+
+    /// The body as a chat.
+    pub(crate) fn chat(&self) -> Result<Chat, Error> {
+        self.chat.as_ref().map_or_else(|| self.typed(), |it| Ok(Chat::clone(it)))
     }
 
     /// The body as one of the vocabulary's requests.

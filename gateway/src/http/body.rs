@@ -6,6 +6,8 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
+use crate::caller::Caller;
+
 /// Bytes of a request at most: a long conversation with several inline images.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
@@ -15,8 +17,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
-/// The body of a request.
-pub(crate) async fn read(request: Request) -> Result<Bytes, Refused> {
+/// The caller and the body of a request.
+pub(crate) async fn read(request: Request) -> Result<(Caller, Bytes), Refused> {
     let (parts, body) = request.into_parts();
     // A page of some other site can make a browser post text here unasked, but not JSON.
     if !is_json(&parts.headers) {
@@ -36,7 +38,7 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Refused> {
     if content_length(&parts.headers).is_some_and(|it| it > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    collect(body).await
+    Ok((Caller::of(&parts.headers), collect(body).await?))
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refused> {

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::openai::REQUEST_ID;
 use super::sse::{self, Writer};
 use crate::Gateway;
+use crate::answer::{Answer, AnswerBody, Failed, Piece};
+use crate::caller::Caller;
 use crate::endpoint::Kind;
-use crate::gateway::{Answer, AnswerBody};
 use crate::http::{Named, details_of, read, status_of};
 use crate::json::{Fields, patch, quote};
 use crate::limits::retry_after_s;
@@ -41,35 +42,42 @@ pub(crate) fn router() -> Router<Gateway> {
 
 /// `POST /endpoints/<name>/invocations`: what the body must be is the endpoint's type to say.
 async fn invocations(State(gateway): State<Gateway>, Named(name): Named, request: HttpRequest) -> Response {
-    let body = match read(request).await {
-        Ok(body) => body,
+    let (caller, body) = match read(request).await {
+        Ok(read) => read,
         Err(refused) => return (refused.status, Json(json!({"detail": refused.message}))).into_response(),
     };
     let id = Uuid::new_v4().to_string();
-    let mut response = match answer(&gateway, &id, &name, body).await {
-        Ok((Answer { provider, body: AnswerBody::Whole(body) }, _)) => {
-            ([(CONTENT_TYPE, "application/json")], with_provider(body, &provider)).into_response()
+    let mut response = match answer(&gateway, &id, &name, caller, body).await {
+        Ok((Answer { provider, headers, body: AnswerBody::Whole(body), .. }, _)) => {
+            (headers, [(CONTENT_TYPE, "application/json")], with_provider(body, &provider)).into_response()
         }
-        Ok((Answer { provider, body: AnswerBody::Stream(chunks) }, kind)) => {
-            let chunk = Box::new(move |it: String| chunk(it, &provider, kind));
-            sse::response(chunks, Writer { chunk, error: stream_error })
+        Ok((Answer { provider, headers, body: AnswerBody::Stream(chunks), .. }, kind)) => {
+            let chunk = Box::new(move |piece| match piece {
+                Piece::Chunk(it) => chunk(it, &provider, kind),
+                Piece::Event(event) => event.data,
+            });
+            (headers, sse::response(chunks, Writer { chunk, error: stream_error })).into_response()
         }
-        Err(error) => failure(&error),
+        Err(failed) => failure(failed),
     };
     let id = HeaderValue::try_from(id).expect("a UUID fits a header");
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-async fn answer(gateway: &Gateway, id: &str, name: &str, body: Bytes) -> Result<(Answer, Kind), Error> {
+async fn answer(
+    gateway: &Gateway,
+    id: &str,
+    name: &str,
+    caller: Caller,
+    body: Bytes,
+) -> Result<(Answer, Kind), Failed> {
     let served = gateway.served(name).ok_or_else(|| Error::NotFound(not_found("endpoint", name)))?.clone();
-    let request = Request::parse(served.kind(), body)?;
+    let request = Request::parse(served.kind(), body)?.by(caller);
     if request.model.is_some() {
-        return Err(Error::invalid(
-            "model",
-            "The parameter 'model' is not permitted to be passed. The route being queried already defines a model \
-             instance.",
-        ));
+        let words = "The parameter 'model' is not permitted to be passed. The route being queried already defines a \
+                     model instance.";
+        return Err(Error::invalid("model", words).into());
     }
     Ok((gateway.call(id.to_owned(), &served, request).await?, served.kind()))
 }
@@ -96,9 +104,10 @@ fn chunk(chunk: String, provider: &str, kind: Kind) -> String {
 }
 
 /// An error as a response, in the shapes of MLflow's server.
-fn failure(error: &Error) -> Response {
-    let details = details_of(error);
-    let (status, body) = match error {
+fn failure(failed: Failed) -> Response {
+    let Failed { error, headers } = failed;
+    let details = details_of(&error);
+    let (status, body) = match &error {
         // A field at fault is told as FastAPI tells it.
         Error::Invalid { param: Some(param), .. } if param != "model" => {
             let loc: Vec<&str> = std::iter::once("body").chain(param.split('.')).collect();
@@ -106,12 +115,12 @@ fn failure(error: &Error) -> Response {
         }
         Error::Invalid { param: Some(_), .. } => (422, json!({"detail": details.message})),
         Error::Limited { .. } => (429, json!({"error": details.message, "detail": details.message})),
-        _ => (status_of(error), json!({"detail": details.message})),
+        error => (status_of(error), json!({"detail": details.message})),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(body)).into_response();
+    let mut response = (status, headers, Json(body)).into_response();
     if let Error::Limited { retry_after: Some(wait), .. } = error {
-        response.headers_mut().insert(RETRY_AFTER, retry_after_s(*wait).into());
+        response.headers_mut().insert(RETRY_AFTER, retry_after_s(wait).into());
     }
     response
 }

@@ -12,11 +12,13 @@ use uuid::Uuid;
 
 use super::sse::{self, Writer};
 use crate::Gateway;
+use crate::answer::{Answer, AnswerBody, Failed, Piece};
+use crate::caller::Caller;
 use crate::endpoint::Kind;
-use crate::gateway::{AnswerBody, Served};
 use crate::http::{Named, details_of, read, status_of};
 use crate::limits::retry_after_s;
 use crate::request::Request;
+use crate::served::Served;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,29 +47,41 @@ async fn embeddings(State(gateway): State<Gateway>, request: HttpRequest) -> Res
 
 /// Takes a call: the body's `model` names the endpoint or route.
 async fn call(gateway: &Gateway, kind: Kind, request: HttpRequest) -> Response {
-    let body = match read(request).await {
-        Ok(body) => body,
+    let (caller, body) = match read(request).await {
+        Ok(read) => read,
         Err(refused) => return plain_error(refused.status, &refused.message),
     };
     let id = Uuid::new_v4().to_string();
-    let mut response = match answer(gateway, &id, kind, body).await {
-        Ok(AnswerBody::Whole(body)) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Ok(AnswerBody::Stream(chunks)) => {
-            sse::response(chunks, Writer { chunk: Box::new(|it| it), error: stream_error })
+    let mut response = match answer(gateway, &id, kind, caller, body).await {
+        Ok(Answer { headers, body: AnswerBody::Whole(body), .. }) => {
+            (headers, [(CONTENT_TYPE, "application/json")], body).into_response()
         }
-        Err(error) => failure(&error),
+        Ok(Answer { headers, body: AnswerBody::Stream(chunks), .. }) => {
+            let chunk = Box::new(|piece| match piece {
+                Piece::Chunk(chunk) => chunk,
+                Piece::Event(event) => event.data,
+            });
+            (headers, sse::response(chunks, Writer { chunk, error: stream_error })).into_response()
+        }
+        Err(failed) => failure(failed),
     };
     let id = HeaderValue::try_from(id).expect("a UUID fits a header");
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-async fn answer(gateway: &Gateway, id: &str, kind: Kind, body: bytes::Bytes) -> Result<AnswerBody, Error> {
-    let request = Request::parse(kind, body)?;
-    let name = request.model.as_deref().ok_or_else(|| {
+async fn answer(gateway: &Gateway, id: &str, kind: Kind, caller: Caller, body: bytes::Bytes) -> Result<Answer, Failed> {
+    let request = Request::parse(kind, body)?.by(caller);
+    let served = named(gateway, request.model.as_deref(), kind)?.clone();
+    gateway.call(id.to_owned(), &served, request).await
+}
+
+/// What a body's `model` names, if it answers calls of this kind.
+pub(crate) fn named<'a>(gateway: &'a Gateway, model: Option<&str>, kind: Kind) -> Result<&'a Served, Error> {
+    let name = model.ok_or_else(|| {
         Error::invalid("model", "`model` is missing; send the name of an endpoint, GET /v1/models lists them")
     })?;
-    let served = find(gateway, name)?.clone();
+    let served = find(gateway, name)?;
     if served.kind() != kind {
         return Err(Error::invalid(
             "model",
@@ -78,7 +92,7 @@ async fn answer(gateway: &Gateway, id: &str, kind: Kind, body: bytes::Bytes) -> 
             ),
         ));
     }
-    Ok(gateway.call(id.to_owned(), &served, request).await?.body)
+    Ok(served)
 }
 
 fn find<'a>(gateway: &'a Gateway, name: &str) -> Result<&'a Served, Error> {
@@ -98,7 +112,7 @@ async fn models(State(gateway): State<Gateway>) -> Json<Value> {
 async fn model(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match find(&gateway, &name) {
         Ok(served) => Json(model_json(&gateway, served)).into_response(),
-        Err(error) => failure(&error),
+        Err(error) => failure(error.into()),
     }
 }
 
@@ -124,16 +138,17 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
 }
 
 /// An error as a response.
-fn failure(error: &Error) -> Response {
+fn failure(failed: Failed) -> Response {
+    let Failed { error, headers } = failed;
     // An unsupported request will not be supported when OpenAI's clients, which repeat calls at 5xx, ask again.
-    let status = match error {
+    let status = match &error {
         Error::Unsupported(_) => 400,
-        _ => status_of(error),
+        error => status_of(error),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(error_json(error))).into_response();
+    let mut response = (status, headers, Json(error_json(&error))).into_response();
     if let Error::Limited { retry_after: Some(wait), .. } = error {
-        response.headers_mut().insert(RETRY_AFTER, retry_after_s(*wait).into());
+        response.headers_mut().insert(RETRY_AFTER, retry_after_s(wait).into());
     }
     response
 }

@@ -9,34 +9,86 @@ use bytes::Bytes;
 use futures::{FutureExt, stream};
 use llm::Error;
 
-use crate::gateway::Chunks;
+use crate::answer::{Chunks, Piece};
+use crate::dialect::EventWriter;
 
 /// Room for the first event of a write; most streams say a word at a time.
 const FIRST_EVENT_BYTES: usize = 512;
 
 /// What comes next in a stream: a chunk, its end, or an error in its midst.
-type Next = Result<Option<String>, Error>;
+type Next = Result<Option<Piece>, Error>;
 
 /// How a protocol writes a stream.
+pub(super) trait PieceWriter: Send + 'static {
+    /// A piece of the answer.
+    fn piece(&mut self, piece: Piece, events: &mut Vec<u8>);
+    /// The end of a stream to which nothing is missing.
+    fn done(&mut self, events: &mut Vec<u8>);
+    /// An error in the middle of the stream.
+    fn error(&mut self, error: &Error, events: &mut Vec<u8>);
+}
+
+/// Chunks in OpenAI's manner, changed a little.
 pub(super) struct Writer {
-    /// A chunk as this protocol has it.
-    pub(super) chunk: Box<dyn Fn(String) -> String + Send>,
+    /// A piece as this protocol has it.
+    pub(super) chunk: Box<dyn Fn(Piece) -> String + Send>,
     /// An error in the middle of the stream.
     pub(super) error: fn(&Error) -> String,
+}
+
+impl PieceWriter for Writer {
+    fn piece(&mut self, piece: Piece, events: &mut Vec<u8>) {
+        llm::sse::encode(None, &(self.chunk)(piece), events);
+    }
+
+    fn done(&mut self, events: &mut Vec<u8>) {
+        llm::sse::encode(None, "[DONE]", events);
+    }
+
+    fn error(&mut self, error: &Error, events: &mut Vec<u8>) {
+        // No `[DONE]`: a caller who waits for it knows that something is missing.
+        llm::sse::encode(None, &(self.error)(error), events);
+    }
+}
+
+/// Another format: its own events pass as they came, and OpenAI's chunks are translated.
+#[expect(dead_code, reason = "the first ingress to translate takes this away")]
+pub(super) struct Translated(pub(super) Box<dyn EventWriter>);
+
+impl PieceWriter for Translated {
+    fn piece(&mut self, piece: Piece, events: &mut Vec<u8>) {
+        match piece {
+            Piece::Event(event) => llm::sse::encode(event.event.as_deref(), &event.data, events),
+            // A chunk in no known shape has nothing to say in another format.
+            Piece::Chunk(chunk) => {
+                if let Ok(chunk) = serde_json::from_str(&chunk) {
+                    self.0.chunk(chunk, events);
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, events: &mut Vec<u8>) {
+        self.0.done(events);
+    }
+
+    fn error(&mut self, error: &Error, events: &mut Vec<u8>) {
+        self.0.error(error, events);
+    }
 }
 
 /// Bytes that go out together at most; a stream that comes faster than it is sent must not gather without end.
 const TOGETHER_BYTES_MAX: usize = 16 << 10;
 
 /// The response. Chunks are fetched as fast as the caller reads; a caller who leaves ends the provider's work.
-pub(super) fn response(chunks: Box<Chunks>, writer: Writer) -> Response {
+pub(super) fn response(chunks: Box<Chunks>, writer: impl PieceWriter) -> Response {
     let events = stream::unfold(Some((chunks, writer)), |state| async {
-        let (mut chunks, writer) = state?;
+        let (mut chunks, mut writer) = state?;
         let mut events = Vec::with_capacity(FIRST_EVENT_BYTES);
-        let mut is_open = write(chunks.next().await, &writer, &mut events);
+        let mut is_open = write(chunks.next().await, &mut writer, &mut events);
         while is_open && events.len() < TOGETHER_BYTES_MAX {
             let Some(next) = at_hand(&mut chunks).await else { break };
-            is_open = write(next, &writer, &mut events);
+            is_open = write(next, &mut writer, &mut events);
         }
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(events)), is_open.then_some((chunks, writer))))
     });
@@ -60,14 +112,15 @@ async fn at_hand(chunks: &mut Chunks) -> Option<Next> {
     chunks.next().now_or_never()
 }
 
-/// Writes what came as an event; gives whether the stream goes on.
-fn write(next: Next, writer: &Writer, events: &mut Vec<u8>) -> bool {
-    let (data, is_open) = match next {
-        Ok(Some(chunk)) => ((writer.chunk)(chunk), true),
-        Ok(None) => ("[DONE]".to_owned(), false),
-        // No `[DONE]`: a caller who waits for it knows that something is missing.
-        Err(error) => ((writer.error)(&error), false),
-    };
-    llm::sse::encode(None, &data, events);
-    is_open
+/// Writes what came as events; gives whether the stream goes on.
+fn write(next: Next, writer: &mut impl PieceWriter, events: &mut Vec<u8>) -> bool {
+    match next {
+        Ok(Some(piece)) => {
+            writer.piece(piece, events);
+            return true;
+        }
+        Ok(None) => writer.done(events),
+        Err(error) => writer.error(&error, events),
+    }
+    false
 }

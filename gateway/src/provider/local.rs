@@ -69,5 +69,5 @@ pub(super) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         config_dir: Path::to_owned(builder.config_dir),
     };
     let model = builder.locals.open(config)?;
-    Ok(Arc::new(Modelled::new(model, &endpoint.model)))
+    Ok(Arc::new(Modelled::new(model, &endpoint.model, endpoint.on_loss)))
 }

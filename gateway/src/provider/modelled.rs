@@ -5,53 +5,63 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use llm::{Chat, Completion, Embed, Error, LanguageModel, Rest};
+use llm::{Completion, Embed, Error, LanguageModel, Rest};
+use reqwest::header::HeaderMap;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Frame, Frames, Provider, Reply};
+use super::{Frame, Frames, Provider, Reply, ReplyBody};
+use crate::dialect::Dialect;
 use crate::endpoint::Kind;
+use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
 
 pub(super) struct Modelled {
     model: Arc<dyn LanguageModel>,
     name: String,
+    on_loss: OnLoss,
 }
 
 impl Modelled {
-    pub(super) fn new(model: Arc<dyn LanguageModel>, name: &str) -> Self {
-        Self { model, name: name.to_owned() }
+    pub(super) fn new(model: Arc<dyn LanguageModel>, name: &str, on_loss: OnLoss) -> Self {
+        Self { model, name: name.to_owned(), on_loss }
     }
 }
 
 #[async_trait]
 impl Provider for Modelled {
     async fn call(&self, request: &Request) -> llm::Result<Reply> {
-        match request.kind {
+        let mut losses = Losses::default();
+        let request = request.pivot(&mut losses)?;
+        losses.judge(self.on_loss)?;
+        let body = match request.kind {
             Kind::Chat => {
-                let mut chat: Chat = request.typed()?;
+                let mut chat = request.chat()?;
                 chat.model.clone_from(&self.name);
-                if !request.stream {
-                    return Ok(Reply::Whole(whole(&self.model.chat(chat).await?)?));
+                if request.stream {
+                    ask_for_usage(&mut chat.rest);
+                    ReplyBody::Stream(frames(self.model.chat_stream(chat).await?))
+                } else {
+                    ReplyBody::Whole(whole(&self.model.chat(chat).await?)?)
                 }
-                ask_for_usage(&mut chat.rest);
-                Ok(Reply::Stream(frames(self.model.chat_stream(chat).await?)))
             }
             Kind::Completions => {
                 let mut completion: Completion = request.typed()?;
                 completion.model.clone_from(&self.name);
-                if !request.stream {
-                    return Ok(Reply::Whole(whole(&self.model.complete(completion).await?)?));
+                if request.stream {
+                    ask_for_usage(&mut completion.rest);
+                    ReplyBody::Stream(frames(self.model.complete_stream(completion).await?))
+                } else {
+                    ReplyBody::Whole(whole(&self.model.complete(completion).await?)?)
                 }
-                ask_for_usage(&mut completion.rest);
-                Ok(Reply::Stream(frames(self.model.complete_stream(completion).await?)))
             }
             Kind::Embeddings => {
                 let mut embed: Embed = request.typed()?;
                 embed.model.clone_from(&self.name);
-                Ok(Reply::Whole(whole(&self.model.embed(embed).await?)?))
+                ReplyBody::Whole(whole(&self.model.embed(embed).await?)?)
             }
-        }
+        };
+        Ok(Reply { form: Dialect::OpenAi, headers: HeaderMap::new(), losses, body })
     }
 }
 

@@ -7,10 +7,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::compatible::Quirks;
 use super::upstream::{Upstream, data_frames};
-use super::{Clients, Provider, Reply};
+use super::{Clients, Outgoing, Provider, Reply, ReplyBody, told};
 use crate::config::{EndpointConfig, Form, Setting};
+use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::json::quote;
+use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -34,26 +36,40 @@ pub(super) struct OpenAi {
     quirks: Quirks,
     /// What addresses end in: Azure's `?api-version=…`.
     query: String,
+    on_loss: OnLoss,
 }
 
 impl OpenAi {
     pub(super) fn new(endpoint: &EndpointConfig, upstream: Upstream, quirks: Quirks) -> Self {
-        Self { upstream, model_json: quote(&endpoint.model), quirks, query: String::new() }
+        Self { upstream, model_json: quote(&endpoint.model), quirks, query: String::new(), on_loss: endpoint.on_loss }
     }
 }
 
 #[async_trait]
 impl Provider for OpenAi {
     async fn call(&self, request: &Request) -> llm::Result<Reply> {
+        let mut losses = Losses::default();
+        let request = request.pivot(&mut losses)?;
+        losses.judge(self.on_loss)?;
+        let outgoing = self.outgoing(request)?;
+        if request.stream {
+            let body = self.upstream.stream(outgoing).await?;
+            let headers = told(body.headers());
+            let body = ReplyBody::Stream(Box::pin(data_frames(body)));
+            return Ok(Reply { form: Dialect::OpenAi, headers, losses, body });
+        }
+        let (body, headers) = self.upstream.whole(outgoing).await?;
+        Ok(Reply { form: Dialect::OpenAi, headers: told(&headers), losses, body: ReplyBody::Whole(body) })
+    }
+}
+
+impl OpenAi {
+    fn outgoing(&self, request: &Request) -> llm::Result<Outgoing> {
         // Only chats and completions stream, and only there the counts have to be asked for.
         let body = request.body_for(&self.model_json, self.quirks.ask_for_usage && request.kind != Kind::Embeddings)?;
         let path = format!("{}{}", request.kind.path(), self.query);
-        if request.stream {
-            let response = self.upstream.stream(&path, body).await?;
-            Ok(Reply::Stream(Box::pin(data_frames(response))))
-        } else {
-            Ok(Reply::Whole(self.upstream.whole(&path, body).await?))
-        }
+        let headers = request.caller.forwarded().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Outgoing { path, body, headers })
     }
 }
 

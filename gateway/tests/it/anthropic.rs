@@ -159,7 +159,7 @@ async fn errors_and_cuts() {
     assert_eq!(gateway.ask("/v1/chat/completions", &request).await.0, 529);
 
     let start = json!({"type": "message_start", "message": {"id": "m1", "model": "c", "usage": {}}});
-    for (then, words) in [(Some(overloaded), "Overloaded"), (None, "it ended before `message_stop`")] {
+    for (then, words) in [(Some(overloaded), "Overloaded"), (None, "it ended before its last event")] {
         let wire: Vec<Value> = std::iter::once(start.clone()).chain(then).collect();
         provider.will(Reply::sse(&events(&wire)));
         let got = gateway.stream("/v1/chat/completions", &request).await;

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::missing;
-use crate::gateway::Served;
 use crate::http::Named;
 use crate::routing::TRAFFIC_SPLIT;
+use crate::served::Served;
 use crate::{EndpointInfo, Gateway, Limit, RouteInfo};
 
 /// `GET /api/2.0/endpoints/`. A configuration's endpoints fit one page, so there is never a next one.

@@ -1,41 +1,19 @@
 //! The events of a streamed message as chunks of a chat.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use futures::{Stream, StreamExt, stream};
 use llm::sse::Event;
 use llm::{ChatChunk, ChunkChoice, Delta, Error, FunctionCall, Rest, Role, ToolCallDelta, unix_seconds};
 use serde_json::{Map, Value, json};
 
 use super::reply::{finish, usage};
-use crate::provider::upstream::{bad_gateway, drain};
-
-/// The chunks. A stream that ends before `message_stop` ends in an error.
-pub(super) fn chunks(
-    events: impl Stream<Item = Result<Event, Error>> + Send + 'static,
-    who: String,
-) -> llm::Stream<ChatChunk> {
-    let state = (Box::pin(events), Translator::default(), VecDeque::new(), who);
-    Box::pin(stream::try_unfold(state, |(mut events, mut translator, mut ready, who)| async move {
-        loop {
-            if let Some(chunk) = ready.pop_front() {
-                return Ok(Some((chunk, (events, translator, ready, who))));
-            }
-            if translator.is_stopped {
-                drain(events);
-                return Ok(None);
-            }
-            let Some(event) = events.next().await.transpose()? else {
-                return Err(Error::Unavailable(format!("{who} cut its stream short: it ended before `message_stop`")));
-            };
-            translator.event(&event.data, &who, &mut ready)?;
-        }
-    }))
-}
+use crate::dialect::EventReader;
+use crate::provider::upstream::bad_gateway;
 
 /// What has been said so far, as far as the next chunk depends on it.
 #[derive(Default)]
-struct Translator {
+pub(super) struct Translator {
+    who: String,
     id: String,
     model: String,
     created: u64,
@@ -54,10 +32,10 @@ enum Block {
     Own { block: Value, input: String },
 }
 
-impl Translator {
-    fn event(&mut self, data: &str, who: &str, out: &mut VecDeque<ChatChunk>) -> Result<(), Error> {
-        let event: Value = serde_json::from_str(data)
-            .map_err(|error| bad_gateway(format!("{who} streamed an event that is no JSON: {error}")))?;
+impl EventReader for Translator {
+    fn read(&mut self, event: &Event, out: &mut Vec<ChatChunk>) -> Result<(), Error> {
+        let event: Value = serde_json::from_str(&event.data)
+            .map_err(|error| bad_gateway(format!("{} streamed an event that is no JSON: {error}", self.who)))?;
         let block = event["index"].as_u64().unwrap_or_default();
         match event["type"].as_str().unwrap_or_default() {
             "message_start" => self.start(&event["message"], out),
@@ -80,19 +58,25 @@ impl Translator {
         Ok(())
     }
 
-    fn start(&mut self, message: &Value, out: &mut VecDeque<ChatChunk>) {
+    fn is_done(&self) -> bool {
+        self.is_stopped
+    }
+}
+
+impl Translator {
+    pub(super) fn new(who: String) -> Self {
+        Self { who, ..Self::default() }
+    }
+
+    fn start(&mut self, message: &Value, out: &mut Vec<ChatChunk>) {
         message["id"].as_str().unwrap_or_default().clone_into(&mut self.id);
         message["model"].as_str().unwrap_or_default().clone_into(&mut self.model);
         self.created = unix_seconds();
         self.count(&message["usage"]);
-        out.push_back(self.chunk(Delta {
-            role: Some(Role::Assistant),
-            content: Some(String::new()),
-            ..Delta::default()
-        }));
+        out.push(self.chunk(Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() }));
     }
 
-    fn open(&mut self, number: u64, block: &Value, out: &mut VecDeque<ChatChunk>) {
+    fn open(&mut self, number: u64, block: &Value, out: &mut Vec<ChatChunk>) {
         let opened = match block["type"].as_str().unwrap_or_default() {
             "text" => {
                 self.text(block["text"].as_str().unwrap_or_default(), out);
@@ -115,7 +99,7 @@ impl Translator {
                     }),
                     rest: Rest::new(),
                 };
-                out.push_back(self.chunk(Delta { tool_calls: vec![call], ..Delta::default() }));
+                out.push(self.chunk(Delta { tool_calls: vec![call], ..Delta::default() }));
                 Block::Tool { index, input: block["input"].clone(), has_fragments: false }
             }
             _ => Block::Own { block: block.clone(), input: String::new() },
@@ -123,7 +107,7 @@ impl Translator {
         self.blocks.insert(number, opened);
     }
 
-    fn delta(&mut self, number: u64, delta: &Value, out: &mut VecDeque<ChatChunk>) {
+    fn delta(&mut self, number: u64, delta: &Value, out: &mut Vec<ChatChunk>) {
         let text = |key: &str| delta[key].as_str().unwrap_or_default();
         match (delta["type"].as_str().unwrap_or_default(), self.blocks.get_mut(&number)) {
             ("text_delta", _) => self.text(text("text"), out),
@@ -132,7 +116,7 @@ impl Translator {
                 if !fragment.is_empty() {
                     *has_fragments = true;
                     let index = *index;
-                    out.push_back(self.arguments(index, fragment));
+                    out.push(self.arguments(index, fragment));
                 }
             }
             ("input_json_delta", Some(Block::Own { input, .. })) => input.push_str(text("partial_json")),
@@ -141,19 +125,19 @@ impl Translator {
                 known.push_str(fragment);
                 if !fragment.is_empty() {
                     let rest = Rest::from_iter([("reasoning_content".to_owned(), fragment.into())]);
-                    out.push_back(self.chunk(Delta { rest, ..Delta::default() }));
+                    out.push(self.chunk(Delta { rest, ..Delta::default() }));
                 }
             }
             ("signature_delta", Some(Block::Thinking { signature, .. })) => signature.push_str(text("signature")),
             ("citations_delta", _) => {
                 let rest = Rest::from_iter([("citations".to_owned(), json!([delta["citation"]]))]);
-                out.push_back(self.chunk(Delta { rest, ..Delta::default() }));
+                out.push(self.chunk(Delta { rest, ..Delta::default() }));
             }
             _ => {}
         }
     }
 
-    fn close(&mut self, number: u64, out: &mut VecDeque<ChatChunk>) {
+    fn close(&mut self, number: u64, out: &mut Vec<ChatChunk>) {
         let chunk = match self.blocks.remove(&number) {
             // A call without arguments has no fragments, but a chat's arguments are an object even then.
             Some(Block::Tool { index, input, has_fragments: false }) => {
@@ -173,20 +157,20 @@ impl Translator {
             }
             _ => return,
         };
-        out.push_back(chunk);
+        out.push(chunk);
     }
 
-    fn stop(&mut self, out: &mut VecDeque<ChatChunk>) {
+    fn stop(&mut self, out: &mut Vec<ChatChunk>) {
         self.is_stopped = true;
         let (finish_reason, rest) = finish(self.stop_reason.as_ref(), self.stop_sequence.as_ref());
         let mut last = self.chunk(Delta::default());
         last.choices[0].finish_reason = finish_reason;
         last.choices[0].rest = rest;
-        out.push_back(last);
+        out.push(last);
         let mut counts = self.chunk(Delta::default());
         counts.choices.clear();
         counts.usage = Some(usage(&self.counts));
-        out.push_back(counts);
+        out.push(counts);
     }
 
     /// Counts come several times, each time as they are now.
@@ -198,9 +182,9 @@ impl Translator {
         }
     }
 
-    fn text(&self, text: &str, out: &mut VecDeque<ChatChunk>) {
+    fn text(&self, text: &str, out: &mut Vec<ChatChunk>) {
         if !text.is_empty() {
-            out.push_back(self.chunk(Delta { content: Some(text.to_owned()), ..Delta::default() }));
+            out.push(self.chunk(Delta { content: Some(text.to_owned()), ..Delta::default() }));
         }
     }
 

@@ -9,7 +9,7 @@ use llm::sse::{Decoder, Event};
 use tokio::time::timeout;
 
 use super::{Body, bad_gateway, failure};
-use crate::provider::Frame;
+use crate::provider::{Frame, Framing};
 
 /// Bytes of one event at most: inline images and long tool arguments come in one.
 const EVENT_BYTES_MAX: usize = 8 << 20;
@@ -44,8 +44,10 @@ fn reader(body: Body) -> Reader {
 const DRAIN_MAX: Duration = Duration::from_millis(500);
 
 /// The events of a stream. An event of the type `error` becomes an error.
-pub(in crate::provider) fn events(body: Body) -> impl Stream<Item = Result<Event, Error>> + Send {
-    rest(reader(body))
+pub(in crate::provider) fn events(body: Body, framing: Framing) -> impl Stream<Item = Result<Event, Error>> + Send {
+    match framing {
+        Framing::Sse => rest(reader(body)),
+    }
 }
 
 fn rest(reader: Reader) -> impl Stream<Item = Result<Event, Error>> + Send {

@@ -1,0 +1,105 @@
+//! Who calls, and what of the request's head the rest of the way needs.
+
+use std::fmt;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
+
+use crate::secrets::Secret;
+
+/// Headers that may reach the provider: they say how the call is meant, not who makes it.
+const FORWARDED: [HeaderName; 4] = [
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// Where callers put their key, besides `Authorization: Bearer`.
+const KEYS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// The one who calls. The default is a caller in this process, who needs no key.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    /// The key that came with the call, unchecked.
+    pub(crate) key: Option<Secret>,
+    /// The headers of the call that may concern us or the provider.
+    pub(crate) headers: HeaderMap,
+    /// Whether the call came over HTTP.
+    pub(crate) is_remote: bool,
+}
+
+impl Caller {
+    /// Reads the head of a request.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self { key: key(headers), headers: kept(headers), is_remote: true }
+    }
+
+    /// The headers that go on to the provider.
+    pub(crate) fn forwarded(&self) -> impl Iterator<Item = (&HeaderName, &axum::http::HeaderValue)> {
+        self.headers.iter().filter(|(name, _)| FORWARDED.contains(name))
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Caller")
+            .field("key", &self.key)
+            .field("is_remote", &self.is_remote)
+            .finish_non_exhaustive()
+    }
+}
+
+fn key(headers: &HeaderMap) -> Option<Secret> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok()).and_then(|it| {
+        let (scheme, key) = it.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    });
+    bearer
+        .or_else(|| KEYS.iter().find_map(|it| headers.get(it)?.to_str().ok()))
+        .map(Secret::new)
+        .filter(|it| !it.reveal().is_empty())
+}
+
+/// The headers that somebody below looks at: those for the provider, ours, the trace's, and the caching wish.
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in headers {
+        let is_ours = name.as_str().starts_with("x-tidegate-");
+        if is_ours
+            || FORWARDED.contains(name)
+            || matches!(name.as_str(), "traceparent" | "tracestate" | "cache-control")
+        {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_in_several_headers_and_go_no_further() {
+        let check = |name: &'static str, value: &str, expected: Option<&str>| {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);
+            let caller = Caller::of(&headers);
+            assert_eq!(caller.key.as_ref().map(Secret::reveal), expected);
+            assert!(caller.headers.is_empty());
+        };
+        check("authorization", "Bearer tg-1", Some("tg-1"));
+        check("authorization", "bearer tg-1", Some("tg-1"));
+        check("authorization", "Basic dTpw", None);
+        check("authorization", "Bearer ", None);
+        check("x-api-key", "tg-1", Some("tg-1"));
+        check("api-key", "tg-1", Some("tg-1"));
+        check("x-goog-api-key", "tg-1", Some("tg-1"));
+        check("cookie", "a=b", None);
+    }
+}

@@ -1,0 +1,72 @@
+//! The formats that callers speak, each understood as chats and answered in its own words.
+//!
+//! OpenAI's chat is the pivot: what a caller asks in another format becomes a [`Chat`], and chunks of a chat become that
+//! format's events, unless the provider speaks the caller's format itself and everything passes unread.
+
+use bytes::Bytes;
+use llm::sse::Event;
+use llm::{Chat, ChatChunk, ChatReply, Error};
+
+use crate::losses::Losses;
+use crate::request::Request;
+
+/// What a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Dialect {
+    /// OpenAI's chat completions, completions and embeddings.
+    OpenAi,
+    /// OpenAI's responses.
+    #[expect(dead_code, reason = "its ingress takes this away")]
+    Responses,
+    /// Anthropic's messages.
+    #[expect(dead_code, reason = "its ingress takes this away")]
+    Messages,
+    /// Google's generateContent.
+    #[expect(dead_code, reason = "its ingress takes this away")]
+    Gemini,
+}
+
+/// Writes the chunks of a chat as the events of a caller's format.
+#[expect(dead_code, reason = "the first ingress to translate takes this away")]
+pub(crate) trait EventWriter: Send {
+    /// Appends the events that a chunk stands for, whole and ready to be sent.
+    fn chunk(&mut self, chunk: ChatChunk, out: &mut Vec<u8>);
+    /// Appends the end of a stream to which nothing is missing.
+    fn done(&mut self, out: &mut Vec<u8>);
+    /// Appends the format's error event: the stream ends here, and was not complete.
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>);
+}
+
+/// Reads a provider's events as the chunks of a chat.
+pub(crate) trait EventReader: Send {
+    /// Takes an event and appends the chunks that it stands for.
+    fn read(&mut self, event: &Event, out: &mut Vec<ChatChunk>) -> Result<(), Error>;
+    /// Whether the format's own end has been seen: a stream that ends before it was cut short.
+    fn is_done(&self) -> bool;
+}
+
+impl Dialect {
+    /// A caller's body as a chat. OpenAI's own needs no translation.
+    pub(crate) fn chat(self, _body: &[u8], _losses: &mut Losses) -> Result<Chat, Error> {
+        match self {
+            Self::OpenAi => Err(Error::Internal("a chat was translated into itself".to_owned())),
+            Self::Responses | Self::Messages | Self::Gemini => Err(untranslated(self)),
+        }
+    }
+
+    /// The answer to a chat as this format's answer.
+    #[expect(dead_code, reason = "the first ingress to translate takes this away")]
+    pub(crate) fn reply(self, _reply: ChatReply, _request: &Request) -> Result<Bytes, Error> {
+        Err(untranslated(self))
+    }
+
+    /// What writes a streamed answer in this format.
+    #[expect(dead_code, reason = "the first ingress to translate takes this away")]
+    pub(crate) fn writer(self, _request: &Request) -> Result<Box<dyn EventWriter>, Error> {
+        Err(untranslated(self))
+    }
+}
+
+fn untranslated(dialect: Dialect) -> Error {
+    Error::Unsupported(format!("calls in the format {dialect:?} are not translated"))
+}

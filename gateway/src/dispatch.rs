@@ -1,0 +1,63 @@
+//! Which endpoint takes a call, and what is tried until one has answered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use llm::Error;
+
+use crate::answer::{self, Answer, AnswerBody, Chunks, Failed};
+use crate::limits::Limiter;
+use crate::metering::{Attempt, Meter, Outcome, unix_ns};
+use crate::provider::{Reply, ReplyBody};
+use crate::request::Request;
+use crate::routing;
+use crate::served::{Endpoint, Served};
+
+/// Makes the call, and hands the meter on to the answer that it belongs to.
+pub(crate) async fn run(served: &Served, request: &Request, mut meter: Meter) -> Result<Answer, Failed> {
+    let endpoint = match served {
+        Served::Endpoint(endpoint) => endpoint,
+        Served::Route(route) => {
+            let endpoint = &route.destinations[routing::draw(&route.weights)];
+            if let Err(error) = endpoint.limiter.as_ref().map_or(Ok(()), Limiter::check) {
+                // Nobody was asked: what a limit turns away leaves no record.
+                meter.forget();
+                return Err(error.into());
+            }
+            endpoint
+        }
+    };
+    meter.is_for(&endpoint.info);
+    match attempt(endpoint, request, &mut meter).await {
+        Ok(Reply { form, headers, losses, body }) => {
+            meter.lost(&losses);
+            let body = match body {
+                ReplyBody::Whole(body) => answer::whole(body, form, meter, endpoint)?,
+                ReplyBody::Stream(frames) => {
+                    let chunks = Chunks::open(frames, meter, request.include_usage, endpoint).await?;
+                    AnswerBody::Stream(Box::new(chunks))
+                }
+            };
+            Ok(Answer::new(endpoint, form, headers, &losses, body))
+        }
+        Err(error) => {
+            meter.fail(&error);
+            Err(error.into())
+        }
+    }
+}
+
+/// One attempt at one endpoint, noted with how it went.
+async fn attempt(endpoint: &Arc<Endpoint>, request: &Request, meter: &mut Meter) -> Result<Reply, Error> {
+    let (started, started_unix_ns) = (Instant::now(), unix_ns());
+    let result = endpoint.provider.call(request).await;
+    meter.tried(Attempt {
+        endpoint: endpoint.info.name.clone(),
+        provider: endpoint.info.provider.clone(),
+        model: endpoint.info.model.clone(),
+        started_unix_ns,
+        duration: started.elapsed(),
+        outcome: result.as_ref().map_or_else(Outcome::of, |_| Outcome::Ok),
+    });
+    result
+}

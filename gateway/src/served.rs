@@ -1,0 +1,56 @@
+//! What a name stands for: an endpoint, or a route that shares its calls among endpoints.
+
+use std::sync::Arc;
+
+use llm::Error;
+
+use crate::endpoint::Kind;
+use crate::limits::Limiter;
+use crate::provider::{self, Provider};
+use crate::secrets::Secret;
+use crate::{EndpointInfo, RouteInfo};
+
+/// What a name stands for.
+#[derive(Clone)]
+pub(crate) enum Served {
+    Endpoint(Arc<Endpoint>),
+    Route(Arc<Route>),
+}
+
+pub(crate) struct Endpoint {
+    pub(crate) info: EndpointInfo,
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The key, so that it can be kept out of messages.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) limiter: Option<Limiter>,
+}
+
+pub(crate) struct Route {
+    pub(crate) info: RouteInfo,
+    pub(crate) weights: Vec<u32>,
+    pub(crate) destinations: Vec<Arc<Endpoint>>,
+    pub(crate) limiter: Option<Limiter>,
+}
+
+impl Endpoint {
+    /// The error in an answer that came as if all were well.
+    pub(crate) fn error_in(&self, body: &[u8]) -> Error {
+        provider::error_in_answer(&self.info.provider, body, self.secret.as_ref())
+    }
+}
+
+impl Served {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Endpoint(it) => it.info.kind,
+            Self::Route(it) => it.info.kind,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Endpoint(it) => &it.info.name,
+            Self::Route(it) => &it.info.name,
+        }
+    }
+}
