@@ -9,6 +9,7 @@ use futures::StreamExt;
 use llm::Error;
 use llm::sse::Event;
 
+use crate::cost::{COST, Usd};
 use crate::dialect::Dialect;
 use crate::json::Fields;
 use crate::losses::Losses;
@@ -66,7 +67,13 @@ impl Answer {
 }
 
 /// Looks at a whole answer: it must be an object, and no error in disguise.
-pub(crate) fn whole(body: Bytes, form: Dialect, meter: Meter, endpoint: &Endpoint) -> Result<AnswerBody, Error> {
+pub(crate) fn whole(
+    body: Bytes,
+    form: Dialect,
+    meter: Meter,
+    endpoint: &Endpoint,
+    headers: &mut HeaderMap,
+) -> Result<AnswerBody, Error> {
     let facts: WholeFacts<'_> = match serde_json::from_slice(&body) {
         Ok(facts) => facts,
         Err(error) => return Err(failed(meter, garbage(endpoint, "answered with", &error))),
@@ -74,7 +81,9 @@ pub(crate) fn whole(body: Bytes, form: Dialect, meter: Meter, endpoint: &Endpoin
     if facts.error().is_some() {
         return Err(failed(meter, endpoint.error_in(&body)));
     }
-    meter.whole(&body, form, &facts);
+    if let Some(cost) = meter.whole(&body, form, &facts).and_then(|it| it.to_string().parse().ok()) {
+        headers.insert(COST, cost);
+    }
     Ok(AnswerBody::Whole(body))
 }
 
@@ -109,6 +118,8 @@ pub(crate) struct Chunks {
     first: VecDeque<Piece>,
     include_usage: bool,
     endpoint: Arc<Endpoint>,
+    /// What the call cost, once it has ended well and where anybody knows.
+    cost: Option<Usd>,
 }
 
 impl Chunks {
@@ -119,8 +130,14 @@ impl Chunks {
         include_usage: bool,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, Error> {
-        let mut chunks =
-            Self { frames, meter: Some(meter), first: VecDeque::new(), include_usage, endpoint: Arc::clone(endpoint) };
+        let mut chunks = Self {
+            frames,
+            meter: Some(meter),
+            first: VecDeque::new(),
+            include_usage,
+            endpoint: Arc::clone(endpoint),
+            cost: None,
+        };
         let first = chunks.next().await?;
         chunks.first.extend(first);
         Ok(chunks)
@@ -170,9 +187,14 @@ impl Chunks {
         }
     }
 
+    /// What the call cost, once the stream has come to its end.
+    pub(crate) fn cost(&self) -> Option<Usd> {
+        self.cost
+    }
+
     fn done(&mut self) -> Option<Piece> {
         if let Some(meter) = self.meter.take() {
-            meter.done();
+            self.cost = meter.done();
         }
         None
     }

@@ -1,5 +1,6 @@
 //! The configuration file: MLflow's deployments-server YAML, read with exact complaints.
 
+mod prices;
 mod settings;
 mod tree;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
+use crate::cost::Prices;
 use crate::endpoint::Kind;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
@@ -30,6 +32,7 @@ pub struct Config {
     pub(crate) file: PathBuf,
     pub(crate) endpoints: Vec<EndpointConfig>,
     pub(crate) routes: Vec<RouteConfig>,
+    pub(crate) prices: Prices,
 }
 
 #[derive(Clone, Debug)]
@@ -115,7 +118,8 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     })?;
     let list = table.need("endpoints", "endpoints: [{name: …, endpoint_type: …, model: …}]")?;
     let routes = table.take("routes");
-    table.finish(&["endpoints", "routes"])?;
+    let prices = table.take("prices").map(|it| prices::read(&it)).transpose()?.unwrap_or_default();
+    table.finish(&["endpoints", "routes", "prices"])?;
 
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
@@ -123,7 +127,7 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
         Some(routes) => routes.list()?.iter().map(|it| route(it, &endpoints, &mut lines)).collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    Ok(Config { file: root.file().to_owned(), endpoints, routes })
+    Ok(Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) })
 }
 
 const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields"];

@@ -27,12 +27,12 @@ pub(crate) async fn run(served: &Served, request: &Request, mut meter: Meter) ->
             endpoint
         }
     };
-    meter.is_for(&endpoint.info);
+    meter.is_for(endpoint);
     match attempt(endpoint, request, &mut meter).await {
-        Ok(Reply { form, headers, losses, body }) => {
+        Ok(Reply { form, mut headers, losses, body }) => {
             meter.lost(&losses);
             let body = match body {
-                ReplyBody::Whole(body) => answer::whole(body, form, meter, endpoint)?,
+                ReplyBody::Whole(body) => answer::whole(body, form, meter, endpoint, &mut headers)?,
                 ReplyBody::Stream(frames) => {
                     let chunks = Chunks::open(frames, meter, request.include_usage, endpoint).await?;
                     AnswerBody::Stream(Box::new(chunks))

@@ -55,6 +55,7 @@ impl Gateway {
                 message: format!("endpoint `{}` cannot be built: {message}", endpoint.name),
             })?;
             let limiter = endpoint.limit.as_ref().map(|it| Limiter::new(format!("endpoint `{}`", endpoint.name), it));
+            let price = config.prices.of(endpoint.vendor.name, &endpoint.model);
             let info = EndpointInfo {
                 name: endpoint.name.clone(),
                 kind: endpoint.kind,
@@ -63,7 +64,7 @@ impl Gateway {
                 limit: endpoint.limit,
             };
             let secret = endpoint.settings.secret("api_key").cloned();
-            let built = Arc::new(Endpoint { info, provider, secret, limiter });
+            let built = Arc::new(Endpoint { info, provider, secret, price, limiter });
             served.insert(endpoint.name, Served::Endpoint(Arc::clone(&built)));
             endpoints.push(built);
         }

@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod caller;
 mod config;
+mod cost;
 mod dialect;
 mod dispatch;
 mod endpoint;
@@ -27,6 +28,7 @@ mod secrets;
 mod served;
 
 pub use config::{Config, Timeouts};
+pub use cost::{Cost, Usd};
 pub use endpoint::{EndpointInfo, Kind, RouteInfo};
 pub use error::ConfigError;
 pub use gateway::{Gateway, Parts};

@@ -12,14 +12,14 @@ use llm::{ChatChunk, Error, Usage};
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
-use crate::EndpointInfo;
 use crate::admission::Permit;
+use crate::cost::{self, Cost, Price, Tier, Usd};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::http::status_of;
 use crate::losses::{Loss, Losses};
 use crate::request::Request;
-use crate::served::Served;
+use crate::served::{Endpoint, Served};
 use assembly::Assembly;
 use facts::{ChunkFacts, WholeFacts};
 
@@ -51,6 +51,8 @@ pub struct Call {
     pub outcome: Outcome,
     /// The provider's token counts.
     pub usage: Option<Usage>,
+    /// What it cost; `None` where the provider counted nothing, or nobody knows the price of its model.
+    pub cost: Option<Cost>,
     /// When it began, nanoseconds since the epoch.
     pub started_unix_ns: u64,
     /// From the beginning to the first piece of a stream that said something.
@@ -137,6 +139,10 @@ pub(crate) struct Meter {
     permit: Option<Permit>,
     started: Instant,
     assembly: Assembly,
+    /// The price of the endpoint that is asked now.
+    price: Option<Arc<Price>>,
+    /// The service tier that the answer names outside of its counts.
+    tier: Option<Tier>,
 }
 
 impl Meter {
@@ -162,6 +168,7 @@ impl Meter {
             response: None,
             outcome: Outcome::Cancelled,
             usage: None,
+            cost: None,
             started_unix_ns: unix_ns(),
             first_token: None,
             duration: Duration::ZERO,
@@ -171,15 +178,24 @@ impl Meter {
         };
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);
-        Self { recorder, call: Some(call), permit: Some(permit), started: Instant::now(), assembly }
+        Self {
+            recorder,
+            call: Some(call),
+            permit: Some(permit),
+            started: Instant::now(),
+            assembly,
+            price: None,
+            tier: None,
+        }
     }
 
     /// The endpoint that is asked now.
-    pub(crate) fn is_for(&mut self, endpoint: &EndpointInfo) {
+    pub(crate) fn is_for(&mut self, endpoint: &Endpoint) {
+        self.price.clone_from(&endpoint.price);
         if let Some(call) = &mut self.call {
-            call.endpoint.clone_from(&endpoint.name);
-            call.provider.clone_from(&endpoint.provider);
-            call.model.clone_from(&endpoint.model);
+            call.endpoint.clone_from(&endpoint.info.name);
+            call.provider.clone_from(&endpoint.info.provider);
+            call.model.clone_from(&endpoint.info.model);
         }
     }
 
@@ -220,6 +236,7 @@ impl Meter {
             if let Some(usage) = facts.usage() {
                 call.usage = Some(usage);
             }
+            self.tier = facts.tier().or(self.tier);
         }
     }
 
@@ -228,45 +245,47 @@ impl Meter {
         self.assembly.is_finished()
     }
 
-    /// The whole answer has come.
-    pub(crate) fn whole(mut self, body: &Bytes, _form: Dialect, facts: &WholeFacts<'_>) {
-        if let Some(mut call) = self.call.take() {
-            call.response = self.recorder.sender.is_some().then(|| recorded(body));
-            call.usage = facts.usage();
-            self.finish(call, Outcome::Ok);
-        }
+    /// The whole answer has come. Gives what it cost.
+    pub(crate) fn whole(mut self, body: &Bytes, _form: Dialect, facts: &WholeFacts<'_>) -> Option<Usd> {
+        let mut call = self.call.take()?;
+        call.response = self.recorder.sender.is_some().then(|| recorded(body));
+        call.usage = facts.usage();
+        self.tier = facts.tier();
+        self.finish(call, Outcome::Ok)
     }
 
-    /// The stream has come to its end.
-    pub(crate) fn done(mut self) {
-        if let Some(call) = self.call.take() {
-            self.finish(call, Outcome::Ok);
-        }
+    /// The stream has come to its end. Gives what it cost.
+    pub(crate) fn done(mut self) -> Option<Usd> {
+        let call = self.call.take()?;
+        self.finish(call, Outcome::Ok)
     }
 
     pub(crate) fn fail(mut self, error: &Error) {
         if let Some(call) = self.call.take() {
-            self.finish(call, Outcome::of(error));
+            let _ = self.finish(call, Outcome::of(error));
         }
     }
 
-    fn finish(&mut self, mut call: Call, outcome: Outcome) {
+    fn finish(&mut self, mut call: Call, outcome: Outcome) -> Option<Usd> {
         call.duration = self.started.elapsed();
         call.outcome = outcome;
         if call.streamed && self.recorder.sender.is_some() {
             call.response = self.assembly.to_json(call.usage.as_ref());
         }
+        call.cost = call.usage.as_ref().and_then(|it| cost::of(self.price.as_deref(), &call.provider, it, self.tier));
+        let cost = call.cost.map(|it| it.total);
         if let Some(permit) = self.permit.take() {
             permit.settle(&call);
         }
         self.recorder.record(call);
+        cost
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
-            self.finish(call, Outcome::Cancelled);
+            let _ = self.finish(call, Outcome::Cancelled);
         }
     }
 }

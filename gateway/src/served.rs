@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use llm::Error;
 
+use crate::cost::Price;
 use crate::endpoint::Kind;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
@@ -22,6 +23,8 @@ pub(crate) struct Endpoint {
     pub(crate) provider: Arc<dyn Provider>,
     /// The key, so that it can be kept out of messages.
     pub(crate) secret: Option<Secret>,
+    /// What its model costs, where anybody knows.
+    pub(crate) price: Option<Arc<Price>>,
     pub(crate) limiter: Option<Limiter>,
 }
 

@@ -139,7 +139,7 @@ impl<'a> Place<'a> {
         ConfigError::Invalid { file: self.file.to_owned(), line: self.line, key, message: message.into() }
     }
 
-    fn wrong(&self, wanted: &str) -> ConfigError {
+    pub(super) fn wrong(&self, wanted: &str) -> ConfigError {
         self.error(format!("must be {wanted}, but is {}", self.node.show()))
     }
 
@@ -165,6 +165,16 @@ impl<'a> Place<'a> {
                 Err(self
                     .wrong_unseen("text: a key, `$NAME` of a variable that holds it, or the path of a file with it"))
             }
+        }
+    }
+
+    /// A number as it is written, digits and a point; `None` for anything else.
+    pub(super) fn digits(&self) -> Option<String> {
+        match self.node {
+            Node::Int(value) => Some(value.to_string()),
+            Node::Float(value) => Some(value.to_string()),
+            Node::Text(text) => Some(text.trim().to_owned()),
+            _ => None,
         }
     }
 

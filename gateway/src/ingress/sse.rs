@@ -10,6 +10,7 @@ use futures::{FutureExt, stream};
 use llm::Error;
 
 use crate::answer::{Chunks, Piece};
+use crate::cost::{COST, Usd};
 use crate::dialect::EventWriter;
 
 /// Room for the first event of a write; most streams say a word at a time.
@@ -22,6 +23,11 @@ type Next = Result<Option<Piece>, Error>;
 pub(super) trait PieceWriter: Send + 'static {
     /// A piece of the answer.
     fn piece(&mut self, piece: Piece, events: &mut Vec<u8>);
+    /// What the call cost, just before the end. A comment, which no client takes for an event: the head, where a
+    /// whole answer tells it, is long gone.
+    fn cost(&mut self, cost: Usd, events: &mut Vec<u8>) {
+        events.extend_from_slice(format!(": {COST} {cost}\n\n").as_bytes());
+    }
     /// The end of a stream to which nothing is missing.
     fn done(&mut self, events: &mut Vec<u8>);
     /// An error in the middle of the stream.
@@ -85,10 +91,11 @@ pub(super) fn response(chunks: Box<Chunks>, writer: impl PieceWriter) -> Respons
     let events = stream::unfold(Some((chunks, writer)), |state| async {
         let (mut chunks, mut writer) = state?;
         let mut events = Vec::with_capacity(FIRST_EVENT_BYTES);
-        let mut is_open = write(chunks.next().await, &mut writer, &mut events);
+        let next = chunks.next().await;
+        let mut is_open = write(next, &chunks, &mut writer, &mut events);
         while is_open && events.len() < TOGETHER_BYTES_MAX {
             let Some(next) = at_hand(&mut chunks).await else { break };
-            is_open = write(next, &mut writer, &mut events);
+            is_open = write(next, &chunks, &mut writer, &mut events);
         }
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(events)), is_open.then_some((chunks, writer))))
     });
@@ -113,13 +120,18 @@ async fn at_hand(chunks: &mut Chunks) -> Option<Next> {
 }
 
 /// Writes what came as events; gives whether the stream goes on.
-fn write(next: Next, writer: &mut impl PieceWriter, events: &mut Vec<u8>) -> bool {
+fn write(next: Next, chunks: &Chunks, writer: &mut impl PieceWriter, events: &mut Vec<u8>) -> bool {
     match next {
         Ok(Some(piece)) => {
             writer.piece(piece, events);
             return true;
         }
-        Ok(None) => writer.done(events),
+        Ok(None) => {
+            if let Some(cost) = chunks.cost() {
+                writer.cost(cost, events);
+            }
+            writer.done(events);
+        }
         Err(error) => writer.error(&error, events),
     }
     false

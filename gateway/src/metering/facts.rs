@@ -4,6 +4,7 @@ use llm::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::cost::Tier;
 use crate::json::Text;
 use crate::request::text_of;
 
@@ -12,11 +13,17 @@ use crate::request::text_of;
 pub(crate) struct WholeFacts<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 impl<'a> WholeFacts<'a> {
+    pub(crate) fn tier(&self) -> Option<Tier> {
+        tier(self.service_tier)
+    }
+
     pub(crate) fn usage(&self) -> Option<Usage> {
         usage(self.usage)
     }
@@ -39,6 +46,8 @@ pub(crate) struct ChunkFacts<'a> {
     pub(super) choices: Option<Vec<ChoiceFacts<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
     x_groq: Option<GroqFacts<'a>>,
     #[serde(borrow, default)]
@@ -102,6 +111,10 @@ impl<'a> ChunkFacts<'a> {
         usage(self.usage.or_else(|| self.x_groq.as_ref()?.usage))
     }
 
+    pub(crate) fn tier(&self) -> Option<Tier> {
+        tier(self.service_tier)
+    }
+
     pub(crate) fn error(&self) -> Option<&'a str> {
         self.error.map(RawValue::get)
     }
@@ -128,6 +141,10 @@ impl DeltaFacts<'_> {
     pub(super) fn reasoning_text(&self) -> Option<String> {
         self.reasoning_content.or(self.reasoning).and_then(|it| text_of(it.get()))
     }
+}
+
+fn tier(raw: Option<&RawValue>) -> Option<Tier> {
+    text_of(raw?.get()).map(|it| Tier::named(&it))
 }
 
 /// Counts in a shape that nobody knows count nothing.

@@ -5,6 +5,7 @@
 mod anthropic;
 mod cancel;
 mod config;
+mod cost;
 mod errors;
 mod in_process;
 mod limits;
