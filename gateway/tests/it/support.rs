@@ -26,6 +26,8 @@ pub(crate) struct Seen {
 pub(crate) enum Reply {
     /// A head and bytes, cut into pieces of seven bytes.
     Bytes { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    /// A head and bytes of any kind, cut the same way.
+    Raw { status: u16, content_type: String, body: Bytes },
     /// Bytes, and then the connection breaks.
     Cut { content_type: &'static str, body: String },
     /// Bytes, and then silence until the gateway goes; `gone` is told when it does.
@@ -70,6 +72,11 @@ impl Provider {
         self
     }
 
+    /// Takes back what was not asked for.
+    pub(crate) fn forget(&self) {
+        self.replies.lock().unwrap().clear();
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -92,6 +99,11 @@ async fn answer(State(provider): State<Provider>, request: Request) -> Response 
             }
             response.body(Body::from_stream(stream::iter(pieces(&body)))).unwrap()
         }
+        Reply::Raw { status, content_type, body } => Response::builder()
+            .status(status)
+            .header("content-type", content_type)
+            .body(Body::from_stream(stream::iter(pieces(&body))))
+            .unwrap(),
         Reply::Cut { content_type, body } => {
             // The server sends what it has when the body makes it wait.
             let cut = stream::once(async {
@@ -129,8 +141,8 @@ impl Drop for Gone {
     }
 }
 
-fn pieces(body: &str) -> Vec<Result<Bytes, std::io::Error>> {
-    body.as_bytes().chunks(7).map(|it| Ok(Bytes::copy_from_slice(it))).collect()
+fn pieces(body: &(impl AsRef<[u8]> + ?Sized)) -> Vec<Result<Bytes, std::io::Error>> {
+    body.as_ref().chunks(7).map(|it| Ok(Bytes::copy_from_slice(it))).collect()
 }
 
 /// A gateway on a socket of its own.
