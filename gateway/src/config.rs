@@ -1,5 +1,7 @@
 //! The configuration file: MLflow's deployments-server YAML, read with exact complaints.
 
+mod cache;
+mod measures;
 mod prices;
 mod settings;
 mod tree;
@@ -16,6 +18,7 @@ use crate::endpoint::Kind;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
 use crate::provider::{self, Vendor};
+use crate::screen::ScreenConfig;
 use crate::{ConfigError, routing};
 
 pub(crate) use settings::{Form, Setting, Settings};
@@ -45,6 +48,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) limit: Option<Limit>,
     pub(crate) timeouts: Timeouts,
     pub(crate) on_loss: OnLoss,
+    pub(crate) screen: ScreenConfig,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
     pub(crate) key: String,
@@ -56,6 +60,7 @@ pub(crate) struct RouteConfig {
     pub(crate) kind: Kind,
     pub(crate) destinations: Vec<(String, u32)>,
     pub(crate) limit: Option<Limit>,
+    pub(crate) screen: ScreenConfig,
 }
 
 /// How long an upstream may take. In the file: `timeouts: {connect_ms, first_byte_ms, idle_ms, total_ms}`.
@@ -130,7 +135,7 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     Ok(Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) })
 }
 
-const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields"];
+const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields", "cache"];
 
 fn endpoint(
     place: &Place<'_>,
@@ -147,6 +152,7 @@ fn endpoint(
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
     let on_loss = table.take("unsupported_fields").map(|it| on_loss(&it)).transpose()?.unwrap_or_default();
+    let screen = screen(&mut table, &name)?;
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -166,6 +172,7 @@ fn endpoint(
         limit,
         timeouts,
         on_loss,
+        screen,
         line: model.line(),
         key: model.key().to_owned(),
     })
@@ -190,7 +197,8 @@ fn route(
         )));
     }
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
-    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit"])?;
+    let screen = screen(&mut table, &name)?;
+    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit", "cache"])?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
     for place in destinations.list()? {
@@ -225,7 +233,13 @@ fn route(
             "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
         )));
     }
-    Ok(RouteConfig { name, kind, destinations: shares, limit })
+    Ok(RouteConfig { name, kind, destinations: shares, limit, screen })
+}
+
+/// What an endpoint or a route wants done to its calls.
+fn screen(table: &mut Table<'_>, name: &str) -> Result<ScreenConfig, ConfigError> {
+    let cache = table.take("cache").map(|it| cache::read(&it, name)).transpose()?;
+    Ok(ScreenConfig { cache })
 }
 
 /// A name that no other endpoint or route has, and that can stand in an address.

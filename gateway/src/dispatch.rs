@@ -11,10 +11,16 @@ use crate::metering::{Attempt, Meter, Outcome, unix_ns};
 use crate::provider::{Reply, ReplyBody};
 use crate::request::Request;
 use crate::routing;
+use crate::screen::Watch;
 use crate::served::{Endpoint, Served};
 
 /// Makes the call, and hands the meter on to the answer that it belongs to.
-pub(crate) async fn run(served: &Served, request: &Request, mut meter: Meter) -> Result<Answer, Failed> {
+pub(crate) async fn run(
+    served: &Served,
+    request: &Request,
+    mut meter: Meter,
+    mut watch: Watch,
+) -> Result<Answer, Failed> {
     let endpoint = match served {
         Served::Endpoint(endpoint) => endpoint,
         Served::Route(route) => {
@@ -29,22 +35,31 @@ pub(crate) async fn run(served: &Served, request: &Request, mut meter: Meter) ->
     };
     meter.is_for(endpoint);
     match attempt(endpoint, request, &mut meter).await {
-        Ok(Reply { form, mut headers, losses, body }) => {
-            meter.lost(&losses);
-            let body = match body {
-                ReplyBody::Whole(body) => answer::whole(body, form, meter, endpoint, &mut headers)?,
-                ReplyBody::Stream(frames) => {
-                    let chunks = Chunks::open(frames, meter, request.include_usage, endpoint).await?;
-                    AnswerBody::Stream(Box::new(chunks))
-                }
-            };
-            Ok(Answer::new(endpoint, form, headers, &losses, body))
-        }
+        Ok(reply) => answered(endpoint, request, watch.reply(endpoint, reply), meter).await,
         Err(error) => {
             meter.fail(&error);
             Err(error.into())
         }
     }
+}
+
+/// The answer that a reply is, once it is seen to be one.
+pub(crate) async fn answered(
+    endpoint: &Arc<Endpoint>,
+    request: &Request,
+    reply: Reply,
+    mut meter: Meter,
+) -> Result<Answer, Failed> {
+    let Reply { form, mut headers, losses, body } = reply;
+    meter.lost(&losses);
+    let body = match body {
+        ReplyBody::Whole(body) => answer::whole(body, form, meter, endpoint, &mut headers)?,
+        ReplyBody::Stream(frames) => {
+            let chunks = Chunks::open(frames, meter, request.include_usage, endpoint).await?;
+            AnswerBody::Stream(Box::new(chunks))
+        }
+    };
+    Ok(Answer::new(endpoint, form, headers, &losses, body))
 }
 
 /// One attempt at one endpoint, noted with how it went.

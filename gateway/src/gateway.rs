@@ -9,11 +9,13 @@ use tokio::sync::mpsc::Sender;
 
 use crate::admission::Admission;
 use crate::answer::{Answer, Failed};
+use crate::cache::Caches;
 use crate::limits::Limiter;
 use crate::metering::{Meter, Recorder};
 use crate::model::EndpointModel;
 use crate::provider::{self, Builder, Clients, Locals, OpenLocal};
 use crate::request::Request;
+use crate::screen::{self, Screen, Watch};
 use crate::served::{Endpoint, Route, Served};
 use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, dispatch};
 
@@ -45,6 +47,7 @@ impl Gateway {
         let config_dir = config.file.parent().unwrap_or(Path::new("")).to_owned();
         let mut builder =
             Builder { clients: Clients::default(), locals: Locals::new(parts.open_local), config_dir: &config_dir };
+        let caches = Caches::default();
         let mut served = HashMap::new();
         let mut endpoints = Vec::new();
         for endpoint in config.endpoints {
@@ -64,7 +67,14 @@ impl Gateway {
                 limit: endpoint.limit,
             };
             let secret = endpoint.settings.secret("api_key").cloned();
-            let built = Arc::new(Endpoint { info, provider, secret, price, limiter });
+            let built = Arc::new(Endpoint {
+                info,
+                provider,
+                secret,
+                price,
+                limiter,
+                screen: Screen::new(&endpoint.screen, &caches),
+            });
             served.insert(endpoint.name, Served::Endpoint(Arc::clone(&built)));
             endpoints.push(built);
         }
@@ -77,6 +87,7 @@ impl Gateway {
                 weights: route.destinations.iter().map(|(_, share)| *share).collect(),
                 destinations: destinations.cloned().collect(),
                 limiter,
+                screen: Screen::new(&route.screen, &caches),
                 info: RouteInfo { name: route.name.clone(), kind: route.kind, destinations: route.destinations },
             });
             served.insert(route.name, Served::Route(Arc::clone(&built)));
@@ -127,6 +138,9 @@ impl Gateway {
     pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Failed> {
         let permit = self.0.admission.admit(served, &request).await?;
         let meter = Meter::start(Arc::clone(&self.0.recorder), id, served, &request, permit);
-        dispatch::run(served, &request, meter).await
+        match served.screen() {
+            Some(it) => screen::call(it, served, &request, meter).await,
+            None => dispatch::run(served, &request, meter, Watch::default()).await,
+        }
     }
 }

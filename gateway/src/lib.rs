@@ -6,6 +6,7 @@
 
 mod admission;
 mod answer;
+mod cache;
 mod caller;
 mod config;
 mod cost;
@@ -24,9 +25,11 @@ mod model;
 mod provider;
 mod request;
 mod routing;
+mod screen;
 mod secrets;
 mod served;
 
+pub use cache::CacheUse;
 pub use config::{Config, Timeouts};
 pub use cost::{Cost, Usd};
 pub use endpoint::{EndpointInfo, Kind, RouteInfo};

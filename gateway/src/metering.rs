@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
 use crate::admission::Permit;
+use crate::cache::CacheUse;
 use crate::cost::{self, Cost, Price, Tier, Usd};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
@@ -53,6 +54,10 @@ pub struct Call {
     pub usage: Option<Usage>,
     /// What it cost; `None` where the provider counted nothing, or nobody knows the price of its model.
     pub cost: Option<Cost>,
+    /// What an answer from the cache would have cost, had its provider been asked again.
+    pub saved: Option<Cost>,
+    /// What the cache did; `None` where there is none.
+    pub cache: Option<CacheUse>,
     /// When it began, nanoseconds since the epoch.
     pub started_unix_ns: u64,
     /// From the beginning to the first piece of a stream that said something.
@@ -169,6 +174,8 @@ impl Meter {
             outcome: Outcome::Cancelled,
             usage: None,
             cost: None,
+            saved: None,
+            cache: None,
             started_unix_ns: unix_ns(),
             first_token: None,
             duration: Duration::ZERO,
@@ -203,6 +210,13 @@ impl Meter {
     pub(crate) fn tried(&mut self, attempt: Attempt) {
         if let Some(call) = &mut self.call {
             call.attempts.push(attempt);
+        }
+    }
+
+    /// Notes what the cache did.
+    pub(crate) fn used_cache(&mut self, used: CacheUse) {
+        if let Some(call) = &mut self.call {
+            call.cache = Some(used);
         }
     }
 
@@ -273,6 +287,10 @@ impl Meter {
             call.response = self.assembly.to_json(call.usage.as_ref());
         }
         call.cost = call.usage.as_ref().and_then(|it| cost::of(self.price.as_deref(), &call.provider, it, self.tier));
+        if matches!(call.cache, Some(CacheUse::Hit { .. })) {
+            // Nobody counted tokens for it, and nobody will bill them.
+            call.saved = call.cost.replace(Cost::default());
+        }
         let cost = call.cost.map(|it| it.total);
         if let Some(permit) = self.permit.take() {
             permit.settle(&call);

@@ -8,6 +8,7 @@ use crate::cost::Price;
 use crate::endpoint::Kind;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
+use crate::screen::Screen;
 use crate::secrets::Secret;
 use crate::{EndpointInfo, RouteInfo};
 
@@ -26,6 +27,7 @@ pub(crate) struct Endpoint {
     /// What its model costs, where anybody knows.
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) limiter: Option<Limiter>,
+    pub(crate) screen: Option<Arc<Screen>>,
 }
 
 pub(crate) struct Route {
@@ -33,6 +35,7 @@ pub(crate) struct Route {
     pub(crate) weights: Vec<u32>,
     pub(crate) destinations: Vec<Arc<Endpoint>>,
     pub(crate) limiter: Option<Limiter>,
+    pub(crate) screen: Option<Arc<Screen>>,
 }
 
 impl Endpoint {
@@ -55,5 +58,26 @@ impl Served {
             Self::Endpoint(it) => &it.info.name,
             Self::Route(it) => &it.info.name,
         }
+    }
+
+    /// What is done to its calls besides answering them.
+    pub(crate) fn screen(&self) -> Option<&Arc<Screen>> {
+        match self {
+            Self::Endpoint(it) => it.screen.as_ref(),
+            Self::Route(it) => it.screen.as_ref(),
+        }
+    }
+
+    /// The endpoints that may answer.
+    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
+        match self {
+            Self::Endpoint(it) => std::slice::from_ref(it),
+            Self::Route(it) => &it.destinations,
+        }
+    }
+
+    /// One of the endpoints that may answer, by what it stands for.
+    pub(crate) fn endpoint_of(&self, provider: &str, model: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints().iter().find(|it| it.info.provider == provider && it.info.model == model)
     }
 }

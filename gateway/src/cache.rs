@@ -1,0 +1,139 @@
+//! Answers that are kept, so that the same question costs nothing the second time.
+
+mod key;
+mod memory;
+mod stored;
+mod wish;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::request::Request;
+use crate::served::Served;
+
+pub(crate) use key::Key;
+pub(crate) use stored::{Stored, keep};
+pub(crate) use wish::Wish;
+
+use memory::Memory;
+
+/// The header that tells what the cache did: `hit`, `miss` or `bypass`.
+pub(crate) const CACHE: &str = "x-tidegate-cache";
+
+/// What the cache did for a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CacheUse {
+    /// It answered.
+    Hit {
+        /// How long ago the answer came from its provider.
+        age: Duration,
+    },
+    /// It was asked, and had no answer.
+    Miss,
+    /// It was not asked, because the caller did not want it to be.
+    Bypass,
+}
+
+impl CacheUse {
+    /// The word that the header has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hit { .. } => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// The `cache` of an endpoint or a route.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CacheConfig {
+    pub(crate) store: StoreKind,
+    /// How long an answer is good.
+    pub(crate) ttl: Duration,
+    /// Whose answers these are; endpoints of one namespace share them where they stand for the same model.
+    pub(crate) namespace: String,
+    /// Bytes that the whole namespace may hold.
+    pub(crate) bytes_max: usize,
+    /// Bytes of one answer that is still kept.
+    pub(crate) entry_bytes_max: usize,
+    pub(crate) share: Share,
+}
+
+/// Where answers are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    /// In this process, until it ends.
+    #[default]
+    Memory,
+}
+
+/// Who may get an answer that somebody else paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Nobody: answers are kept apart by the caller's key.
+    #[default]
+    Key,
+    /// Whoever asks the same.
+    Everyone,
+}
+
+/// A place that keeps answers. Losing one is no fault, so neither method fails.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// The answer of this key, however old.
+    async fn get(&self, key: &Key) -> Option<Arc<Stored>>;
+    /// Keeps an answer, without making anybody wait for it.
+    fn put(&self, key: Key, stored: Arc<Stored>, ttl: Duration);
+}
+
+/// The cache of one endpoint or route.
+pub(crate) struct Cache {
+    config: CacheConfig,
+    store: Arc<dyn Store>,
+}
+
+impl Cache {
+    pub(crate) fn new(config: &CacheConfig, caches: &Caches) -> Self {
+        let store: Arc<dyn Store> = match config.store {
+            StoreKind::Memory => caches.memory(&config.namespace, config.bytes_max),
+        };
+        Self { config: config.clone(), store }
+    }
+
+    /// The key of a call: whoever asks the same of the same model has the same one.
+    pub(crate) fn key(&self, served: &Served, request: &Request, fingerprint: u64) -> Option<Key> {
+        key::of(&self.config, served, request, fingerprint)
+    }
+
+    /// The answer that is kept for this key, if it is young enough.
+    pub(crate) async fn get(&self, key: &Key, wish: Wish) -> Option<Arc<Stored>> {
+        let stored = self.store.get(key).await?;
+        let age_max = wish.age_max.map_or(self.config.ttl, |it| it.min(self.config.ttl));
+        (stored.age() < age_max).then_some(stored)
+    }
+
+    /// Keeps an answer, unless it is too large.
+    fn put(&self, key: Key, stored: Stored) {
+        if stored.bytes() <= self.config.entry_bytes_max {
+            self.store.put(key, Arc::new(stored), self.config.ttl);
+        }
+    }
+}
+
+/// The caches in this process's memory, by namespace.
+#[derive(Default)]
+pub(crate) struct Caches {
+    memories: Mutex<HashMap<(String, usize), Arc<Memory>>>,
+}
+
+impl Caches {
+    fn memory(&self, namespace: &str, bytes_max: usize) -> Arc<Memory> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.entry((namespace.to_owned(), bytes_max));
+        Arc::clone(memory.or_insert_with(|| Arc::new(Memory::new(bytes_max))))
+    }
+}

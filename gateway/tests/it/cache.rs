@@ -1,0 +1,251 @@
+//! Answers that are kept: what a hit is, what none is, and whom it is kept from.
+
+use std::time::Duration;
+
+use gateway::{CacheUse, Usd};
+use serde_json::{Value, json};
+
+use crate::support::{Provider, Reply, TestGateway, hello, load};
+
+const YAML: &str = "
+endpoints:
+  - name: chat
+    endpoint_type: llm/v1/chat
+    model: {provider: openai, name: gpt-5, config: {openai_api_key: $KEY, openai_api_base: BASE}}
+    cache: {CACHE}
+  - name: twin
+    endpoint_type: llm/v1/chat
+    model: {provider: openai, name: gpt-5, config: {openai_api_key: $KEY, openai_api_base: BASE}}
+    cache: {CACHE}
+  - name: plain
+    endpoint_type: llm/v1/chat
+    model: {provider: openai, name: gpt-5, config: {openai_api_key: $KEY, openai_api_base: BASE}}
+routes:
+  - name: route
+    task_type: llm/v1/chat
+    destinations: [{name: plain, traffic_percentage: 100}]
+    cache: {CACHE}
+";
+
+async fn start(cache: &str, provider: &Provider) -> TestGateway {
+    TestGateway::start(&YAML.replace("{CACHE}", &format!("{{{cache}}}")), provider).await
+}
+
+fn answer(text: &str) -> String {
+    // Spaces and an unknown field, which a hit must repeat.
+    format!(
+        r#"{{"id":"c1", "object":"chat.completion","created":1,"model":"gpt-5","x":1.50,"choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1000,"completion_tokens":10,"total_tokens":1010}}}}"#
+    )
+}
+
+/// Asks, and gives what the cache did and the body.
+async fn ask(gateway: &TestGateway, body: &Value, headers: &[(&str, &str)]) -> (Option<String>, String) {
+    let mut request = gateway.http.post(format!("{}/v1/chat/completions", gateway.base)).json(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.unwrap();
+    let used = response.headers().get("x-tidegate-cache").map(|it| it.to_str().unwrap().to_owned());
+    (used, response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_hit_is_the_answer_byte_for_byte_and_costs_nothing() {
+    let provider = Provider::start().await;
+    let mut gateway = start("ttl: 1h", &provider).await;
+    provider.will(Reply::json(200, &answer("hello")));
+    let request = hello(Some("chat"));
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("miss".to_owned()), answer("hello")));
+    let call = gateway.calls.recv().await.unwrap();
+    assert_eq!((call.cache, call.cost.unwrap().total), (Some(CacheUse::Miss), Usd::parse("0.00135").unwrap()));
+    assert_eq!((call.saved, call.attempts.len()), (None, 1));
+
+    // The order of fields, and fields that change no answer, change no key.
+    let same = json!({"user": "u", "metadata": {"a": "b"}, "messages": [{"content": "hi", "role": "user"}],
+        "model": "chat", "temperature": null});
+    let response = gateway.post("/v1/chat/completions", &same).await;
+    assert_eq!(response.status(), 200);
+    let head = response.headers().clone();
+    assert_eq!(
+        (&head["x-tidegate-cache"], &head["x-tidegate-cost-usd"]),
+        (&"hit".parse().unwrap(), &"0".parse().unwrap())
+    );
+    assert!(head["age"].to_str().unwrap().parse::<u64>().unwrap() < 60);
+    assert_eq!(response.text().await.unwrap(), answer("hello"));
+    let call = gateway.calls.recv().await.unwrap();
+    assert!(matches!(call.cache, Some(CacheUse::Hit { .. })));
+    assert_eq!((call.cost.unwrap().total, call.saved.unwrap().total), (Usd::default(), Usd::parse("0.00135").unwrap()));
+    assert_eq!((call.provider.as_str(), call.attempts.len()), ("openai", 0));
+    assert_eq!(provider.seen().len(), 1);
+
+    for other in [
+        json!({"model": "chat", "messages": [{"role": "user", "content": "hi!"}]}),
+        json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5}),
+        json!({"model": "chat", "messages": [{"role": "system", "content": "hi"}]}),
+        json!({"model": "twin", "messages": [{"role": "user", "content": "hi"}]}),
+        json!({"model": "route", "messages": [{"role": "user", "content": "hi"}]}),
+    ] {
+        provider.will(Reply::json(200, &answer("other")));
+        assert_eq!(ask(&gateway, &other, &[]).await, (Some("miss".to_owned()), answer("other")), "{other}");
+    }
+    assert_eq!(ask(&gateway, &hello(Some("route")), &[]).await, (Some("hit".to_owned()), answer("other")));
+    provider.will(Reply::json(200, &answer("plain")));
+    assert_eq!(ask(&gateway, &hello(Some("plain")), &[]).await, (None, answer("plain")));
+}
+
+#[tokio::test]
+async fn callers_with_different_keys_share_only_what_the_configuration_shares() {
+    let (anna, ben) = ([("authorization", "Bearer tg-anna")], [("authorization", "Bearer tg-ben")]);
+    for (share, seen) in [("ttl: 1h", "miss"), ("share: key", "miss"), ("share: everyone", "hit")] {
+        let provider = Provider::start().await;
+        let gateway = start(share, &provider).await;
+        provider.will(Reply::json(200, &answer("for Anna"))).will(Reply::json(200, &answer("for Ben")));
+        assert_eq!(ask(&gateway, &hello(Some("chat")), &anna).await.0.as_deref(), Some("miss"));
+        assert_eq!(ask(&gateway, &hello(Some("chat")), &ben).await.0.as_deref(), Some(seen), "{share}");
+        assert_eq!(ask(&gateway, &hello(Some("chat")), &anna).await, (Some("hit".to_owned()), answer("for Anna")));
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_one_namespace_share_their_answers() {
+    let provider = Provider::start().await;
+    let gateway = start("namespace: faq", &provider).await;
+    provider.will(Reply::json(200, &answer("hello")));
+    assert_eq!(ask(&gateway, &hello(Some("chat")), &[]).await.0.as_deref(), Some("miss"));
+    for name in ["chat", "twin", "route"] {
+        assert_eq!(ask(&gateway, &hello(Some(name)), &[]).await, (Some("hit".to_owned()), answer("hello")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn callers_choose_by_cache_control() {
+    let provider = Provider::start().await;
+    let gateway = start("ttl: 1h", &provider).await;
+    let request = hello(Some("chat"));
+    let steps = [
+        // Header, what the cache did, what came.
+        ("no-store", "bypass", "1"),
+        ("", "miss", "2"),
+        ("", "hit", "2"),
+        ("max-age=3600", "hit", "2"),
+        ("max-age=0", "miss", "3"),
+        ("", "hit", "3"),
+        ("no-cache", "bypass", "4"),
+        ("", "hit", "4"),
+        ("no-store", "bypass", "5"),
+        ("", "hit", "4"),
+    ];
+    for text in ["1", "2", "3", "4", "5"] {
+        provider.will(Reply::json(200, &answer(text)));
+    }
+    for (step, (control, used, text)) in steps.into_iter().enumerate() {
+        let headers = [("cache-control", control)];
+        let headers = if control.is_empty() { &headers[..0] } else { &headers };
+        assert_eq!(ask(&gateway, &request, headers).await, (Some(used.to_owned()), answer(text)), "step {step}");
+    }
+    assert_eq!(provider.seen().len(), 5);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_old_is_asked_for_again() {
+    let provider = Provider::start().await;
+    let gateway = start("ttl: 1s", &provider).await;
+    provider.will(Reply::json(200, &answer("old"))).will(Reply::json(200, &answer("new")));
+    let request = hello(Some("chat"));
+    assert_eq!(ask(&gateway, &request, &[]).await.1, answer("old"));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("miss".to_owned()), answer("new")));
+}
+
+#[tokio::test]
+async fn errors_and_what_is_too_large_are_not_kept() {
+    let provider = Provider::start().await;
+    let gateway = start("max_bytes: 4096, max_entry_bytes: 2KiB", &provider).await;
+    let request = hello(Some("chat"));
+    let large = answer(&"x".repeat(3000));
+    provider
+        .will(Reply::json(500, r#"{"error":{"message":"no"}}"#))
+        .will(Reply::json(200, r#"{"error":{"message":"no"}}"#))
+        .will(Reply::json(200, &large))
+        .will(Reply::json(200, &answer("hello")));
+    ask(&gateway, &request, &[]).await;
+    ask(&gateway, &request, &[]).await;
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("miss".to_owned()), large));
+    assert_eq!(ask(&gateway, &request, &[]).await.0.as_deref(), Some("miss"));
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("hit".to_owned()), answer("hello")));
+
+    // Five answers do not fit: the oldest has gone.
+    for text in 0..6 {
+        provider.will(Reply::json(200, &answer(&"y".repeat(300))));
+        let other = json!({"model": "chat", "messages": [{"role": "user", "content": text.to_string()}]});
+        assert_eq!(ask(&gateway, &other, &[]).await.0.as_deref(), Some("miss"));
+    }
+    provider.will(Reply::json(200, &answer("again")));
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("miss".to_owned()), answer("again")));
+}
+
+fn stream(delta: &Value) -> String {
+    let chunk = |delta: &Value, finish: Option<&str>| {
+        json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5", "x": 1,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5", "choices": [],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}});
+    format!("data: {}\n\ndata: {}\n\ndata: {usage}\n\n", chunk(delta, None), chunk(&json!({}), Some("tool_calls")))
+}
+
+#[tokio::test]
+async fn streams_replay_as_streams_and_only_whole_ones() {
+    let provider = Provider::start().await;
+    let gateway = start("ttl: 1h", &provider).await;
+    let call = json!({"tool_calls": [{"index": 0, "id": "t1", "type": "function",
+        "function": {"name": "f", "arguments": "{\"a\":1}"}}]});
+    let wire = stream(&call);
+    let first = wire.find("\n\n").unwrap() + 2;
+    provider
+        .will(Reply::Cut { content_type: "text/event-stream", body: wire[..first].to_owned() })
+        .will(Reply::sse(&format!("{wire}data: [DONE]\n\n")));
+    let mut request = hello(Some("chat"));
+    request["stream"] = true.into();
+    let (used, text) = ask(&gateway, &request, &[]).await;
+    assert_eq!(used.as_deref(), Some("miss"));
+    assert!(text.contains("\"error\""), "{text}");
+
+    request["stream_options"] = json!({"include_usage": true});
+    let (used, first) = ask(&gateway, &request, &[]).await;
+    assert_eq!(used.as_deref(), Some("miss"));
+    assert!(first.contains("tool_calls") && first.contains("\"total_tokens\":1010"), "{first}");
+    let (used, again) = ask(&gateway, &request, &[]).await;
+    assert_eq!(used.as_deref(), Some("hit"));
+    assert_eq!(again, first.replace("x-tidegate-cost-usd 0.00135", "x-tidegate-cost-usd 0"));
+    // Who did not ask for the counts gets none, from the same entry.
+    request["stream_options"] = json!({});
+    let (used, uncounted) = ask(&gateway, &request, &[]).await;
+    assert_eq!(used.as_deref(), Some("hit"));
+    assert!(!uncounted.contains("total_tokens") && uncounted.contains("tool_calls"), "{uncounted}");
+
+    // The whole answer is another entry.
+    request.as_object_mut().unwrap().remove("stream");
+    provider.will(Reply::json(200, &answer("whole")));
+    assert_eq!(ask(&gateway, &request, &[]).await, (Some("miss".to_owned()), answer("whole")));
+}
+
+#[test]
+fn a_wrong_cache_is_told_with_its_place() {
+    for (cache, expected) in [
+        ("store: disk", "`endpoints[0].cache.store`: `disk` keeps no answers; write `memory`"),
+        ("ttl: soon", "`endpoints[0].cache.ttl`: must be a stretch of time, such as 30s, 5m, 1h or 7d, but is `soon`"),
+        ("ttl: 0s", "must be a stretch of time"),
+        ("max_bytes: 1TB", "`endpoints[0].cache.max_bytes`: must be an amount of bytes"),
+        (
+            "max_bytes: 1KiB, max_entry_bytes: 1MiB",
+            "one answer may have 1048576 bytes, but all together no more than 1024",
+        ),
+        ("share: team", "`team` is nobody to share with; write `key`"),
+        ("max_byte: 1", "unknown key `max_byte`; did you mean `max_bytes`?"),
+    ] {
+        let yaml = YAML.replace("{CACHE}", &format!("{{{cache}}}")).replace("BASE", "http://localhost/v1");
+        let error = load(&yaml).unwrap_err().to_string();
+        assert!(error.contains(expected), "{cache}: {error}");
+    }
+}
