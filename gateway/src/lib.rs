@@ -4,6 +4,7 @@
 //! the dialects of OpenAI and of MLflow, and [`Gateway::model`] hands one to callers in the same process. Each finished
 //! call becomes a [`Call`] in a bounded channel: the gateway knows no database and never waits for one.
 
+mod admin;
 mod admission;
 mod answer;
 mod cache;
@@ -29,6 +30,7 @@ mod screen;
 mod secrets;
 mod served;
 
+pub use admin::{Admin, AdminOptions, AdminParts, BoxedError, Experiments, admin_router};
 pub use cache::CacheUse;
 pub use config::{Config, Timeouts};
 pub use cost::{Cost, Usd};

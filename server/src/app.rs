@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use gateway::Gateway;
+use gateway::{Admin, Gateway};
 use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
@@ -18,15 +18,22 @@ use crate::{
     guard::{self, Guard},
 };
 
-/// Tracking, the gateway where there is one, and the UI for every other address.
-pub(crate) fn everything(tracking: Tracking, gateway: Option<Gateway>, config: &ServerConfig) -> Router {
+/// Tracking, the gateway and its administration where there are any, and the UI for every other address.
+pub(crate) fn everything(
+    tracking: Tracking,
+    gateway: Option<Gateway>,
+    admin: Option<Admin>,
+    config: &ServerConfig,
+) -> Router {
     let tracking = match config.mode() {
         TrackingMode::Everything => tracking::router(tracking),
         TrackingMode::ArtifactsOnly => tracking::artifacts_only_router(tracking),
     };
     let prefix = config.static_prefix();
     let ui = ui::router(&ui::Options { prefix: prefix.to_owned(), frame_ancestors: config.frames().ancestors() });
-    let app = tracking.merge(gateway.map_or_else(no_endpoints, gateway::router)).fallback_service(ui);
+    let gateway = gateway.map_or_else(no_endpoints, gateway::router);
+    let admin = admin.map(gateway::admin_router).unwrap_or_default();
+    let app = tracking.merge(gateway).merge(admin).fallback_service(ui);
     below(prefix, shared(app, config.guard()))
 }
 

@@ -48,6 +48,9 @@ pub(crate) struct ServerConfig {
     pub(crate) x_frame_options: Frames,
     /// Whether every host and every page is listened to.
     pub(crate) disable_security_middleware: bool,
+    /// Whether there shall be no gateway, whatever the file says.
+    #[serde(skip)]
+    pub(crate) no_gateway: bool,
     /// What `MLFLOW_*` variables set for MLflow's server and this one.
     #[serde(skip)]
     pub(crate) limits: Limits,
@@ -75,6 +78,7 @@ impl Default for ServerConfig {
             default_artifact_root: None,
             artifacts_destination: "./mlartifacts".to_owned(),
             gateway: None,
+            no_gateway: false,
             allowed_hosts: Vec::new(),
             cors_allowed_origins: Vec::new(),
             serve_artifacts: true,
@@ -159,6 +163,7 @@ impl ServerConfig {
             default_artifact_root: over.default_artifact_root.or(self.default_artifact_root),
             artifacts_destination: over.artifacts_destination.unwrap_or(self.artifacts_destination),
             gateway: if over.no_gateway { None } else { over.gateway.or(self.gateway) },
+            no_gateway: over.no_gateway,
             allowed_hosts: over.allowed_hosts.unwrap_or(self.allowed_hosts),
             cors_allowed_origins: over.cors_allowed_origins.unwrap_or(self.cors_allowed_origins),
             serve_artifacts: over.serve_artifacts.unwrap_or(self.serve_artifacts),
@@ -191,6 +196,11 @@ impl ServerConfig {
     /// What the server keeps.
     pub(crate) fn mode(&self) -> TrackingMode {
         if self.artifacts_only { TrackingMode::ArtifactsOnly } else { TrackingMode::Everything }
+    }
+
+    /// Whether endpoints are administered in the database.
+    pub(crate) fn has_administration(&self) -> bool {
+        !self.no_gateway && !self.artifacts_only
     }
 
     /// What all addresses begin with; empty for nothing.
@@ -300,7 +310,7 @@ mod tests {
     fn a_flag_beats_the_file() {
         let file = ServerConfig::parse("port: 5001\nhost: 0.0.0.0\ngateway: g.yaml").unwrap();
         let over = Overrides { port: Some(0), no_gateway: true, ..Overrides::default() };
-        let expect = ServerConfig { host: "0.0.0.0".to_owned(), port: 0, ..ServerConfig::default() };
+        let expect = ServerConfig { host: "0.0.0.0".to_owned(), port: 0, no_gateway: true, ..ServerConfig::default() };
         assert_eq!(file.with(over), expect);
     }
 

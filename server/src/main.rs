@@ -1,5 +1,6 @@
 //! `tidegate`: LLM gateway, evaluation engine and MLflow-compatible tracking server in one binary.
 
+mod admin;
 mod app;
 mod cli;
 mod config;

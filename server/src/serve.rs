@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracking::{ArtifactOptions, Artifacts, Tracking};
 
 use crate::{
-    app,
+    admin, app,
     config::{Listen, ServerConfig, TrackingMode},
     connections::{self, Limits},
     guard::Guard,
@@ -41,6 +41,7 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
     config.check()?;
     let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
+    let admin_options = config.has_administration().then(admin::options).transpose()?;
     let listener = bind(&config.listen()).await?;
     let artifacts = artifact_options(&config);
     // The configuration is wrong, not a request to the store, so the store's own error stops here.
@@ -54,10 +55,11 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     };
     let database = Database::of(&config)?;
     let db = db::Db::open(&database.uri).await?;
-    let tracking = Tracking::open(db, artifacts).await?.with_limits(config.limits.clone());
+    let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
+    let admin = admin_options.map(|it| admin::open(db, &tracking, it));
     let recorder = Recorder::start(&tracking, recorded);
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
-    let app = app::everything(tracking, gateway, &config);
+    let app = app::everything(tracking, gateway, admin, &config);
     serve(listener, app, config.static_prefix()).await?;
     drop(dropped);
     recorder.finish().await;

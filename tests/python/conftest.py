@@ -79,7 +79,7 @@ def pairs(databases, tmp_path_factory):
                 ours, theirs = (tmp_path_factory.mktemp(f"{name}-{kind}") for name in ("tidegate", "mlflow"))
                 uris = [databases.fresh(kind, folder) for folder in (ours, theirs)]
                 mlflow_server = servers.enter_context(MlflowServer(uris[1], theirs))
-                server = servers.enter_context(tidegate.serve(ours, gateway_config=None, database=uris[0]))
+                server = servers.enter_context(tidegate.serve(ours, gateway_config=tidegate.FROM_DATABASE, database=uris[0]))
                 for uri in uris:
                     start_ids_apart(uri, kind)
                 started[kind] = Pair((server, ours), (mlflow_server, theirs), kind)

@@ -21,6 +21,7 @@ READY = re.compile(r"tidegate listening on (http://\S+)")
 START_S = 120  # loading the demo model on two busy cores takes a few seconds; a hang must not block the suite
 STOP_S = 60  # the server itself gives running requests 30
 COMMAND_S = 300
+FROM_DATABASE = Path()  # for a gateway configuration: there is none, and endpoints are those of the database
 
 
 @dataclass
@@ -124,7 +125,7 @@ def serve(
     **kwargs,
 ) -> Server:
     """Starts a whole server whose data lies in a folder, or its records in another database."""
-    gateway = ["--no-gateway"] if gateway_config is None else ["--gateway-config", gateway_config]
+    gateway = {None: ["--no-gateway"], FROM_DATABASE: []}.get(gateway_config, ["--gateway-config", gateway_config])
     return Server.start(
         "server",
         "--host",
