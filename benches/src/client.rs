@@ -1,14 +1,18 @@
 //! The load: workers with one kept-alive connection each, on one thread, so that the client takes little of the machine.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -19,17 +23,25 @@ pub struct Call {
     pub path: String,
     /// `POST` with this body, or `GET` without one.
     pub body: Option<Bytes>,
+    /// Headers beside those of every call.
+    pub headers: Arc<HeaderMap>,
 }
 
 impl Call {
     /// A `POST` of JSON.
     pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self { path: path.into(), body: Some(body.into()) }
+        Self { path: path.into(), body: Some(body.into()), headers: Arc::default() }
     }
 
     /// A `GET`.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), body: None }
+        Self { path: path.into(), body: None, headers: Arc::default() }
+    }
+
+    /// The same call with headers of its own.
+    #[must_use]
+    pub fn with_headers(self, headers: &Arc<HeaderMap>) -> Self {
+        Self { headers: Arc::clone(headers), ..self }
     }
 }
 
@@ -143,6 +155,56 @@ pub fn send_all(address: SocketAddr, connections: usize, calls: &[Call]) -> Resu
     })
 }
 
+/// Sends the same call so many times from so many connections.
+pub fn send_many(address: SocketAddr, connections: usize, calls: usize, call: &Call) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let workers = (0..connections).map(|worker| async move {
+            let mut connection = Connection::open(address).await?;
+            for _ in 0..calls / connections + usize::from(worker < calls % connections) {
+                connection.send(call).await?;
+            }
+            anyhow::Ok(())
+        });
+        futures::future::try_join_all(workers).await?;
+        Ok(())
+    })
+}
+
+/// Opens so many streams with the same call and reads them all; gives how many had begun after a while, and what `look`
+/// saw then.
+pub fn hold<T>(
+    address: SocketAddr,
+    streams: usize,
+    call: &Call,
+    settle: Duration,
+    look: impl FnOnce() -> T,
+) -> Result<(usize, T)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, async {
+        let open = Rc::new(Cell::new(0));
+        for _ in 0..streams {
+            let (open, call) = (Rc::clone(&open), call.clone());
+            tokio::task::spawn_local(async move {
+                let mut connection = Connection::open(address).await?;
+                let mut body = connection.ask(&call).await?.into_body();
+                let mut has_begun = false;
+                while let Some(frame) = body.frame().await {
+                    frame?;
+                    if !std::mem::replace(&mut has_begun, true) {
+                        open.set(open.get() + 1);
+                    }
+                }
+                open.set(open.get() - 1);
+                anyhow::Ok(())
+            });
+        }
+        tokio::time::sleep(settle).await;
+        Ok((open.get(), look()))
+    })
+}
+
 /// Sends one call and gives its answer, or nothing where none came in time.
 pub fn try_send(address: SocketAddr, call: &Call, timeout: Duration) -> Result<Option<Bytes>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -193,17 +255,7 @@ impl Connection {
 
     /// Sends one call, reads the whole answer, and refuses anything but a 200.
     async fn send(&mut self, call: &Call) -> Result<Bytes> {
-        let request = Request::builder().uri(&call.path).header(HOST, &self.host);
-        let request = match &call.body {
-            Some(body) => request
-                .method(Method::POST)
-                .header(CONTENT_TYPE, "application/json")
-                .header(CONTENT_LENGTH, body.len())
-                .body(Full::new(body.clone()))?,
-            None => request.body(Full::default())?,
-        };
-        self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
+        let answer = self.ask(call).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         if status.is_success() {
@@ -211,5 +263,21 @@ impl Connection {
         }
         let text = String::from_utf8_lossy(&body).into_owned();
         Err(Refused { path: call.path.clone(), status, text }.into())
+    }
+
+    /// Sends one call and gives the head of its answer.
+    async fn ask(&mut self, call: &Call) -> Result<Response<Incoming>> {
+        let request = Request::builder().uri(&call.path).header(HOST, &self.host);
+        let mut request = match &call.body {
+            Some(body) => request
+                .method(Method::POST)
+                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_LENGTH, body.len())
+                .body(Full::new(body.clone()))?,
+            None => request.body(Full::default())?,
+        };
+        request.headers_mut().extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
     }
 }

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 
@@ -28,29 +29,40 @@ pub fn text(bytes: usize) -> String {
     "The tide comes in twice a day, and goes out again as often. ".chars().cycle().take(bytes).collect()
 }
 
+/// Between two events of the slow upstream: that of a model which writes five tokens each second.
+const SLOW_EVENT: Duration = Duration::from_millis(200);
+
 /// Starts the upstream; it lives as long as the process.
 pub fn start() -> Result<SocketAddr> {
+    start_with(post(answer))
+}
+
+/// Starts an upstream whose streams come slowly.
+pub fn start_slow() -> Result<SocketAddr> {
+    start_with(post(answer_slowly))
+}
+
+fn start_with(answer: MethodRouter) -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("binding the mock upstream")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    std::thread::Builder::new().name("mock upstream".to_owned()).spawn(move || serve(listener))?;
+    std::thread::Builder::new().name("mock upstream".to_owned()).spawn(move || serve(listener, answer))?;
     Ok(address)
 }
 
-fn serve(listener: std::net::TcpListener) -> Result<()> {
+fn serve(listener: std::net::TcpListener, answer: MethodRouter) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Each chunk goes out at once, as real providers send them.
         let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|stream| drop(stream.set_nodelay(true)));
-        axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await?;
+        axum::serve(listener, Router::new().route("/v1/chat/completions", answer)).await?;
         Ok(())
     })
 }
 
 async fn answer(body: Bytes) -> Response {
-    // Looking for the flag is cheaper than parsing; the gateway writes JSON without spaces.
-    let wants_stream = body.windows(STREAM_FLAG.len()).any(|window| window == STREAM_FLAG);
-    if wants_stream {
+    // Looking for the flag is cheaper than parsing.
+    if wants_stream(&body) {
         let events = futures::stream::iter(EVENTS.iter().cloned().map(Ok::<_, Infallible>));
         ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
     } else {
@@ -58,7 +70,24 @@ async fn answer(body: Bytes) -> Response {
     }
 }
 
-const STREAM_FLAG: &[u8] = b"\"stream\":true";
+async fn answer_slowly(body: Bytes) -> Response {
+    if !wants_stream(&body) {
+        return answer(body).await;
+    }
+    let events = futures::stream::unfold(EVENTS.iter(), |mut events| async {
+        let event = events.next()?.clone();
+        tokio::time::sleep(SLOW_EVENT).await;
+        Some((Ok::<_, Infallible>(event), events))
+    });
+    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+}
+
+fn wants_stream(body: &[u8]) -> bool {
+    let Some(at) = body.windows(STREAM_FLAG.len()).position(|window| window == STREAM_FLAG) else { return false };
+    body[at + STREAM_FLAG.len()..].trim_ascii_start().starts_with(b"true")
+}
+
+const STREAM_FLAG: &[u8] = b"\"stream\":";
 
 fn unary() -> String {
     let text = text(ANSWER_TEXT_BYTES);

@@ -10,7 +10,6 @@ mod measure;
 mod rival;
 mod rows;
 mod tables;
-mod tree;
 
 use std::path::Path;
 use std::time::Duration;
@@ -97,21 +96,21 @@ fn look(kind: Kind, uri: &str, folder: &Path, store: &Store, rows: &[Row]) -> Re
     let mut starts = Vec::new();
     for _ in 1..if kind == Kind::Mlflow { 1 } else { STARTS } {
         let rival = Rival::start(kind, uri, folder)?;
-        starts.push(rival.started_in);
-        rival.stop()?;
+        starts.push(rival.group.started_in);
+        rival.group.stop()?;
     }
     let rival = Rival::start(kind, uri, folder)?;
-    starts.push(rival.started_in);
+    starts.push(rival.group.started_in);
     starts.sort_unstable();
     std::thread::sleep(SETTLE);
-    let idle_mib = rival.tree.resident_mib()?;
+    let idle_mib = rival.group.tree.resident_mib()?;
     let mut outcomes = Vec::new();
     for row in rows {
         eprintln!("  {}", row.name);
         outcomes.push(measure::measure(&rival, store.tree, row).with_context(|| row.name)?);
     }
-    let loaded_mib = rival.tree.resident_mib()?;
-    rival.stop()?;
+    let loaded_mib = rival.group.tree.resident_mib()?;
+    rival.group.stop()?;
     Ok(Seen { kind, started_in: starts[starts.len() / 2], idle_mib, loaded_mib, outcomes })
 }
 
@@ -126,7 +125,7 @@ fn many_runs() -> Result<Vec<Table>> {
         let rival = Rival::start(Kind::Tidegate, &store.uri, folder.path())?;
         let outcomes = rows::searches().into_iter().map(|row| Ok((row.name, measure::measure(&rival, None, &row)?)));
         costs.push(outcomes.collect::<Result<Vec<_>>>()?);
-        rival.stop()?;
+        rival.group.stop()?;
     }
     Ok(vec![tables::many_runs(RUNS, RUNS_MANY, &costs[0], &costs[1])])
 }
@@ -139,14 +138,14 @@ fn bare_inserts() -> Result<Vec<Table>> {
         let folder = tempfile::tempdir()?;
         let store = Store::create(database, folder.path())?;
         let rival = Rival::start(Kind::Tidegate, &store.uri, folder.path())?;
-        let runs = data::create_runs(rival.address, "0", 2 * CONNECTIONS)?;
+        let runs = data::create_runs(rival.group.address, "0", 2 * CONNECTIONS)?;
         let (ours, theirs) = runs.split_at(CONNECTIONS);
         let plan = Plan { connections: CONNECTIONS, warm_up: Duration::from_secs(1), measured: Duration::from_secs(4) };
         let targets = ours.to_vec();
         let call = move |worker: usize, number| data::batch(&targets[worker], number, bare::ROWS);
-        let clocks = Clocks { server: rival.tree, database: store.tree };
+        let clocks = Clocks { server: rival.group.tree, database: store.tree };
         let (_, load) = measure::load_between(&rival, plan, clocks, call)?;
-        rival.stop()?;
+        rival.group.stop()?;
         let reached = load.per_second() * count(bare::ROWS);
         let one = bare::rows_per_second(&store, theirs, bare::Tables::One, 0)?;
         let both = bare::rows_per_second(&store, theirs, bare::Tables::Both, 1_000_000)?;
@@ -159,8 +158,8 @@ fn bare_inserts() -> Result<Vec<Table>> {
 fn filled(kind: Kind, uri: &str, folder: &Path, runs: usize) -> Result<Data> {
     eprintln!("filling: {} with {runs} runs", kind.name());
     let rival = Rival::start(kind, uri, folder)?;
-    let data = data::fill(rival.address, runs, TARGETS).with_context(|| format!("filling {}", kind.name()))?;
-    rival.stop()?;
+    let data = data::fill(rival.group.address, runs, TARGETS).with_context(|| format!("filling {}", kind.name()))?;
+    rival.group.stop()?;
     Ok(data)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
 
-use super::tree::Tree;
+use crate::tree::Tree;
 
 /// One kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::rival::Rival;
 use super::rows::Row;
-use super::tree::Tree;
 use crate::client::{Call, Load, Plan, Refused, count, load, try_send};
+use crate::tree::Tree;
 
 /// A call that takes longer is sent only [`SLOW_CALLS`] times.
 const SLOW: Duration = Duration::from_millis(400);
@@ -78,7 +78,9 @@ struct WrongAnswer {
 
 fn once(rival: &Rival, database: Option<Tree>, row: &Row) -> Result<Outcome> {
     let probed = Instant::now();
-    let Some(answer) = try_send(rival.address, &(row.call)(0), CALL_TIMEOUT)? else { return Ok(Outcome::NoAnswer) };
+    let Some(answer) = try_send(rival.group.address, &(row.call)(0), CALL_TIMEOUT)? else {
+        return Ok(Outcome::NoAnswer);
+    };
     let first = probed.elapsed();
     if let Some((list, expected)) = row.expect {
         let found = serde_json::from_slice::<Value>(&answer)?[list].as_array().map_or(0, Vec::len);
@@ -86,7 +88,7 @@ fn once(rival: &Rival, database: Option<Tree>, row: &Row) -> Result<Outcome> {
             return Err(WrongAnswer { server: rival.kind.name(), row: row.name, list, found, expected }.into());
         }
     }
-    let clocks = Clocks { server: rival.tree, database };
+    let clocks = Clocks { server: rival.group.tree, database };
     let (before, load) = if first > SLOW { slow(rival, row, clocks)? } else { fast(rival, row, clocks)? };
     let after = clocks.read()?;
     let per_call =
@@ -103,7 +105,7 @@ fn slow(rival: &Rival, row: &Row, clocks: Clocks) -> Result<((Duration, Duration
     let mut took = Vec::new();
     for number in 0..SLOW_CALLS as u64 {
         let sent = Instant::now();
-        try_send(rival.address, &(row.call)(number + 1), CALL_TIMEOUT)?;
+        try_send(rival.group.address, &(row.call)(number + 1), CALL_TIMEOUT)?;
         took.push(sent.elapsed());
     }
     Ok((before, Load::of(&took)))
@@ -128,7 +130,7 @@ pub(super) fn load_between(
     let at_start = move || {
         let _ = tell.send(clocks.read());
     };
-    let load = load(rival.address, plan, call, at_start)?;
+    let load = load(rival.group.address, plan, call, at_start)?;
     Ok((told.recv()??, load))
 }
 

@@ -1,24 +1,14 @@
 //! The servers that are compared: Tidegate, `mlflow server` and FastTrackML, each as its users start it.
 
-use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::tree::Tree;
-use crate::client::{Call, try_send};
+use crate::client::Call;
+use crate::group::{Group, free_address};
 use crate::process;
-
-/// How long a server may take to answer for the first time; `mlflow server` needs some 15 s on two cores.
-const START_TIMEOUT: Duration = Duration::from_mins(2);
-/// How long one may take to end before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often a server that starts is asked.
-const ASK_PERIOD: Duration = Duration::from_millis(1);
 
 /// One of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,70 +66,23 @@ impl Kind {
     }
 }
 
-/// A running server; it ends with the value, and all that it started with it.
+/// A running server, and which one it is.
 #[derive(Debug)]
 pub(super) struct Rival {
     /// Which one it is.
     pub(super) kind: Kind,
-    /// Where it listens.
-    pub(super) address: SocketAddr,
-    /// What it costs.
-    pub(super) tree: Tree,
-    /// From the start of the process to the first 200 of a call that asks the database.
-    pub(super) started_in: Duration,
-    child: Child,
+    /// The server.
+    pub(super) group: Group,
 }
 
 impl Rival {
-    /// Starts a server on a store, in a folder that also takes its log, and waits until it answers.
+    /// Starts a server on a store, in a folder that also takes its log, and waits until it answers a call that asks the
+    /// database.
     pub(super) fn start(kind: Kind, store: &str, folder: &Path) -> Result<Self> {
         let address = free_address()?;
-        let log = folder.join(format!("{}.log", kind.name()));
         let mut command = kind.command(store, address)?;
-        command.current_dir(folder).env("TIDEGATE_LOG", "warn").stdin(Stdio::null());
-        command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?).process_group(0);
-        let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("starting {}", kind.name()))?;
-        let tree = Tree::of(child.id());
-        let mut rival = Self { kind, address, tree, started_in: Duration::ZERO, child };
-        let call = Call::get("/api/2.0/mlflow/experiments/get?experiment_id=0");
-        while !matches!(try_send(address, &call, START_TIMEOUT), Ok(Some(_))) {
-            if let Some(status) = rival.child.try_wait()? {
-                bail!("{} ended with {status}: {}", kind.name(), std::fs::read_to_string(&log)?);
-            }
-            if started.elapsed() > START_TIMEOUT {
-                bail!("{} does not answer: {}", kind.name(), std::fs::read_to_string(&log)?);
-            }
-            std::thread::sleep(ASK_PERIOD);
-        }
-        rival.started_in = started.elapsed();
-        Ok(rival)
+        command.env("TIDEGATE_LOG", "warn");
+        let ready = Call::get("/api/2.0/mlflow/experiments/get?experiment_id=0");
+        Ok(Self { kind, group: Group::start(kind.name(), command, address, folder, &ready)? })
     }
-
-    /// Asks the process group to end, and waits for it.
-    pub(super) fn stop(mut self) -> Result<()> {
-        self.signal("-TERM");
-        let asked = Instant::now();
-        while self.child.try_wait()?.is_none() && asked.elapsed() < STOP_TIMEOUT {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-
-    fn signal(&self, signal: &str) {
-        // The group may be gone already, which is what was wanted.
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
-    }
-}
-
-impl Drop for Rival {
-    fn drop(&mut self) {
-        self.signal("-KILL");
-        let _ = self.child.wait();
-    }
-}
-
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -14,7 +14,7 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     let start_ns = ns(call.started_unix_ns);
     let end_ns = start_ns.saturating_add(ns_of(call.duration));
     // What was asked and answered stands at the root alone, as in MLflow's own gateway: it is most of a trace's bytes.
-    let mut root = Span::root(TraceId::random(), format!("gateway/{}", call.endpoint), start_ns, end_ns)
+    let mut root = Span::root(TraceId::now(), format!("gateway/{}", call.endpoint), start_ns, end_ns)
         .inputs(json(&call.request))
         .attribute("endpoint_name", call.endpoint.as_str())
         .attribute("request_id", call.id.as_str());

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_chat_span_of_another_instrumentation() {
-        let mut span = Span::root(TraceId::random(), "chat", 1, 2)
+        let mut span = Span::root(TraceId::now(), "chat", 1, 2)
             .attribute("gen_ai.operation.name", "chat")
             .attribute("gen_ai.request.model", "m-1")
             .attribute("gen_ai.system", "openai")
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_there_stays() {
-        let mut span = Span::root(TraceId::random(), "x", 1, 2)
+        let mut span = Span::root(TraceId::now(), "x", 1, 2)
             .kind("TOOL")
             .inputs(json!({"model": "from-inputs"}))
             .attribute("gen_ai.operation.name", "chat")

@@ -32,7 +32,7 @@ async fn get(server: &TestServer, path: &str) -> Answer {
 /// A chat call that started `second` seconds into 2025 and took 1.5 s.
 fn chat(second: i64, name: &str) -> Span {
     let start_ns = NEW_YEAR_NS + second * 1_000_000_000;
-    Span::root(TraceId::random(), name, start_ns, start_ns + 1_500_000_000)
+    Span::root(TraceId::now(), name, start_ns, start_ns + 1_500_000_000)
         .kind("CHAT_MODEL")
         .inputs(json!({"messages": [{"role": "user", "content": "hi"}]}))
         .outputs(json!({"choices": [{"message": {"role": "assistant", "content": "héllo"}}]}))

@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn later_spans_complete_what_earlier_ones_said() {
-        let trace_id = TraceId::random();
+        let trace_id = TraceId::now();
         let root = Span::root(trace_id, "root", 10_000_000, 50_000_000).inputs("q");
         let early = Span::child_of(&root, "early", 12_000_000, 20_000_000).token_usage(&TokenUsage::new(3, 1));
         let late = Span::child_of(&root, "late", 20_000_000, 90_000_000).token_usage(&TokenUsage::new(4, 1));
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_the_maker_said_stays() {
-        let root = Span::root(TraceId::random(), "root", 10_000_000, 50_000_000).token_usage(&TokenUsage::new(4, 1));
+        let root = Span::root(TraceId::now(), "root", 10_000_000, 50_000_000).token_usage(&TokenUsage::new(4, 1));
         let arrived = arrived_of(&[root]);
         let mut row = TraceRow {
             timestamp_ms: 5,

@@ -33,7 +33,7 @@ impl Store {
     /// use tracking::{experiment::ExperimentId, trace::{NewTrace, Span, TokenUsage, TraceId}};
     ///
     /// let (start_ns, end_ns) = (1_700_000_000_000_000_000, 1_700_000_001_500_000_000);
-    /// let root = Span::root(TraceId::random(), "chat", start_ns, end_ns)
+    /// let root = Span::root(TraceId::now(), "chat", start_ns, end_ns)
     ///     .kind("CHAT_MODEL")
     ///     .inputs(json!({"messages": [{"role": "user", "content": "hi"}]}))
     ///     .outputs(json!({"choices": [{"message": {"role": "assistant", "content": "hello"}}]}))

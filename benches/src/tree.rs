@@ -10,7 +10,7 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// A process and its descendants, as `/proc` shows them when asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: u32,
 }
 
@@ -21,24 +21,24 @@ struct Process {
 
 impl Tree {
     /// The tree below this process.
-    pub(super) fn of(root: u32) -> Self {
+    pub(crate) fn of(root: u32) -> Self {
         Self { root }
     }
 
     /// The tree that a process belongs to, from its parent on: a database's worker knows its own number only.
-    pub(super) fn of_parent(child: u32) -> Result<Self> {
+    pub(crate) fn of_parent(child: u32) -> Result<Self> {
         Ok(Self { root: read(child).with_context(|| format!("process {child} is not on this machine"))?.parent })
     }
 
     /// Processor time so far, user and system, also that of children that have ended.
-    pub(super) fn cpu(self) -> Result<Duration> {
+    pub(crate) fn cpu(self) -> Result<Duration> {
         let all = processes()?;
         let ticks: u64 = self.members(&all).iter().filter_map(|id| all.get(id)).map(|it| it.ticks).sum();
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 
     /// Memory that its processes hold now, in MiB; pages that they share count for each.
-    pub(super) fn resident_mib(self) -> Result<f64> {
+    pub(crate) fn resident_mib(self) -> Result<f64> {
         let all = processes()?;
         Ok(self.members(&all).into_iter().filter_map(resident_kib).sum::<f64>() / 1024.0)
     }
