@@ -1,6 +1,7 @@
 //! The configuration file: MLflow's deployments-server YAML, read with exact complaints.
 
 mod cache;
+mod guardrails;
 mod measures;
 mod prices;
 mod settings;
@@ -135,7 +136,8 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     Ok(Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) })
 }
 
-const ENDPOINT_KEYS: &[&str] = &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields", "cache"];
+const ENDPOINT_KEYS: &[&str] =
+    &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields", "cache", "guardrails"];
 
 fn endpoint(
     place: &Place<'_>,
@@ -198,7 +200,7 @@ fn route(
     }
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let screen = screen(&mut table, &name)?;
-    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit", "cache"])?;
+    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit", "cache", "guardrails"])?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
     for place in destinations.list()? {
@@ -239,7 +241,8 @@ fn route(
 /// What an endpoint or a route wants done to its calls.
 fn screen(table: &mut Table<'_>, name: &str) -> Result<ScreenConfig, ConfigError> {
     let cache = table.take("cache").map(|it| cache::read(&it, name)).transpose()?;
-    Ok(ScreenConfig { cache })
+    let guardrails = table.take("guardrails").map(|it| guardrails::read(&it)).transpose()?.unwrap_or_default();
+    Ok(ScreenConfig { cache, guardrails })
 }
 
 /// A name that no other endpoint or route has, and that can stand in an address.

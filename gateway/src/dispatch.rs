@@ -35,7 +35,13 @@ pub(crate) async fn run(
     };
     meter.is_for(endpoint);
     match attempt(endpoint, request, &mut meter).await {
-        Ok(reply) => answered(endpoint, request, watch.reply(endpoint, reply), meter).await,
+        Ok(reply) => match watch.reply(endpoint, request, reply, &mut meter) {
+            Ok(reply) => answered(endpoint, request, reply, meter).await,
+            Err(error) => {
+                meter.fail(&error);
+                Err(error.into())
+            }
+        },
         Err(error) => {
             meter.fail(&error);
             Err(error.into())

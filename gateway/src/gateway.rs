@@ -73,7 +73,7 @@ impl Gateway {
                 secret,
                 price,
                 limiter,
-                screen: Screen::new(&endpoint.screen, &caches),
+                screen: Screen::new(&endpoint.screen, &[], &caches),
             });
             served.insert(endpoint.name, Served::Endpoint(Arc::clone(&built)));
             endpoints.push(built);
@@ -83,11 +83,12 @@ impl Gateway {
             let destinations =
                 route.destinations.iter().filter_map(|(name, _)| endpoints.iter().find(|it| it.info.name == *name));
             let limiter = route.limit.as_ref().map(|it| Limiter::new(format!("route `{}`", route.name), it));
+            let destinations: Vec<Arc<Endpoint>> = destinations.cloned().collect();
             let built = Arc::new(Route {
                 weights: route.destinations.iter().map(|(_, share)| *share).collect(),
-                destinations: destinations.cloned().collect(),
+                screen: Screen::new(&route.screen, &destinations, &caches),
+                destinations,
                 limiter,
-                screen: Screen::new(&route.screen, &caches),
                 info: RouteInfo { name: route.name.clone(), kind: route.kind, destinations: route.destinations },
             });
             served.insert(route.name, Served::Route(Arc::clone(&built)));

@@ -17,6 +17,7 @@ use crate::cache::CacheUse;
 use crate::cost::{self, Cost, Price, Tier, Usd};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
+use crate::guardrails::{Decision, Decisions};
 use crate::http::status_of;
 use crate::losses::{Loss, Losses};
 use crate::request::Request;
@@ -58,6 +59,8 @@ pub struct Call {
     pub saved: Option<Cost>,
     /// What the cache did; `None` where there is none.
     pub cache: Option<CacheUse>,
+    /// What guardrails found, in the request and in the answer.
+    pub decisions: Vec<Decision>,
     /// When it began, nanoseconds since the epoch.
     pub started_unix_ns: u64,
     /// From the beginning to the first piece of a stream that said something.
@@ -143,6 +146,7 @@ pub(crate) struct Meter {
     call: Option<Call>,
     permit: Option<Permit>,
     started: Instant,
+    decisions: Option<Decisions>,
     assembly: Assembly,
     /// The price of the endpoint that is asked now.
     price: Option<Arc<Price>>,
@@ -176,6 +180,7 @@ impl Meter {
             cost: None,
             saved: None,
             cache: None,
+            decisions: Vec::new(),
             started_unix_ns: unix_ns(),
             first_token: None,
             duration: Duration::ZERO,
@@ -190,6 +195,7 @@ impl Meter {
             call: Some(call),
             permit: Some(permit),
             started: Instant::now(),
+            decisions: None,
             assembly,
             price: None,
             tier: None,
@@ -210,6 +216,28 @@ impl Meter {
     pub(crate) fn tried(&mut self, attempt: Attempt) {
         if let Some(call) = &mut self.call {
             call.attempts.push(attempt);
+        }
+    }
+
+    /// Guardrails look at the call, and decide until it ends.
+    pub(crate) fn is_guarded(&mut self, decisions: Decisions) {
+        self.decisions = Some(decisions);
+    }
+
+    /// The request has become another one, which the record shows in its place.
+    pub(crate) fn asks(&mut self, request: &Request) {
+        if self.recorder.sender.is_some()
+            && let Some(call) = &mut self.call
+        {
+            call.request = recorded(&request.body);
+        }
+    }
+
+    /// Notes what an answer counts that will not reach the caller.
+    pub(crate) fn counted(&mut self, facts: &WholeFacts<'_>) {
+        self.tier = facts.tier();
+        if let Some(call) = &mut self.call {
+            call.usage = facts.usage();
         }
     }
 
@@ -283,6 +311,7 @@ impl Meter {
     fn finish(&mut self, mut call: Call, outcome: Outcome) -> Option<Usd> {
         call.duration = self.started.elapsed();
         call.outcome = outcome;
+        call.decisions = self.decisions.take().map(|it| it.list()).unwrap_or_default();
         if call.streamed && self.recorder.sender.is_some() {
             call.response = self.assembly.to_json(call.usage.as_ref());
         }

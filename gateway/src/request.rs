@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) include_usage: bool,
     /// Who calls.
     pub(crate) caller: Arc<Caller>,
+    /// What it lost where it was translated before it got here.
+    lost: Losses,
     /// The body as a chat, where it has been read already.
     chat: Option<Arc<Chat>>,
     /// The same call in OpenAI's words, translated when it is first asked for, and what that lost.
@@ -70,6 +72,7 @@ impl Request {
             stream,
             include_usage: true,
             caller: Arc::default(),
+            lost: Losses::default(),
             chat: None,
             pivot: OnceLock::new(),
         }
@@ -92,14 +95,21 @@ impl Request {
             stream: self.stream,
             include_usage: self.include_usage,
             caller: Arc::clone(&self.caller),
+            lost: Losses::default(),
             chat: Some(Arc::new(chat)),
             pivot: OnceLock::new(),
         })
     }
 
+    /// The same call with another body in OpenAI's words, in which it has lost something already.
+    pub(crate) fn with_body(&self, body: Bytes, lost: Losses) -> Self {
+        Self { dialect: Dialect::OpenAi, body, lost, chat: None, pivot: OnceLock::new(), ..self.clone() }
+    }
+
     /// This call in OpenAI's words; `losses` are told what they cannot express. Translated once, however often asked.
     pub(crate) fn pivot(&self, losses: &mut Losses) -> Result<&Self, Error> {
         if self.dialect == Dialect::OpenAi {
+            losses.extend(&self.lost);
             return Ok(self);
         }
         if self.pivot.get().is_none() {

@@ -1,50 +1,81 @@
-//! What stands between a call's admission and the endpoints that answer it: the cache.
+//! What stands between a call's admission and the endpoints that answer it: guardrails and the cache.
+//!
+//! A request passes the guardrails before it is looked up in the cache, and an answer passes them before it is kept: a
+//! cache holds what callers may see.
 
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
 use axum::http::header::AGE;
+use axum::http::{HeaderMap, HeaderValue};
+use llm::Error;
 
 use crate::answer::{Answer, Failed};
 use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, Wish};
 use crate::dispatch;
+use crate::guardrails::{Decisions, GUARDRAILS, Guardrail, Guardrails, Screened};
 use crate::metering::Meter;
-use crate::provider::Reply;
+use crate::provider::{Reply, ReplyBody};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 
 /// What an endpoint or a route wants done to its calls, as the configuration says it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ScreenConfig {
     pub(crate) cache: Option<CacheConfig>,
+    pub(crate) guardrails: Vec<Arc<Guardrail>>,
 }
 
 /// What is done to the calls of an endpoint or a route.
 pub(crate) struct Screen {
     cache: Option<Arc<Cache>>,
+    guardrails: Option<Arc<Guardrails>>,
 }
 
 impl Screen {
-    /// `None` where nothing is to be done, so that those calls pay nothing for it.
-    pub(crate) fn new(config: &ScreenConfig, caches: &Caches) -> Option<Arc<Self>> {
+    /// `None` where nothing is to be done, so that those calls pay nothing for it. Which of its destinations answers a
+    /// route's call is not known before, so that a route has the guardrails of all of them.
+    pub(crate) fn new(config: &ScreenConfig, destinations: &[Arc<Endpoint>], caches: &Caches) -> Option<Arc<Self>> {
+        let mut list = config.guardrails.clone();
+        let theirs = destinations.iter().filter_map(|it| it.screen.as_ref()?.guardrails.as_ref());
+        list.extend(theirs.flat_map(|it| it.list().iter().cloned()));
         let cache = config.cache.as_ref().map(|it| Arc::new(Cache::new(it, caches)));
-        cache.is_some().then(|| Arc::new(Self { cache }))
+        let guardrails = Guardrails::new(list).map(Arc::new);
+        (cache.is_some() || guardrails.is_some()).then(|| Arc::new(Self { cache, guardrails }))
     }
 }
 
 /// What is done to the answer of a call before its caller gets it.
 #[derive(Default)]
 pub(crate) struct Watch {
+    guardrails: Option<(Arc<Guardrails>, Decisions)>,
     keep: Option<(Arc<Cache>, Key)>,
 }
 
 impl Watch {
     /// Takes the answer of an endpoint and gives the one that the caller gets.
-    pub(crate) fn reply(&mut self, endpoint: &Endpoint, reply: Reply) -> Reply {
-        match self.keep.take() {
+    pub(crate) fn reply(
+        &mut self,
+        endpoint: &Endpoint,
+        request: &Request,
+        mut reply: Reply,
+        meter: &mut Meter,
+    ) -> Result<Reply, Error> {
+        if let Some((guardrails, decisions)) = self.guardrails.take() {
+            let body = match &reply.body {
+                ReplyBody::Whole(body) => body.clone(),
+                ReplyBody::Stream(_) => bytes::Bytes::new(),
+            };
+            reply = guardrails.reply(request.kind, reply, &decisions).inspect_err(|_| {
+                // It was paid for nevertheless.
+                if let Ok(facts) = serde_json::from_slice(&body) {
+                    meter.counted(&facts);
+                }
+            })?;
+        }
+        Ok(match self.keep.take() {
             Some((cache, key)) => cache::keep(&cache, key, endpoint, reply),
             None => reply,
-        }
+        })
     }
 }
 
@@ -55,9 +86,48 @@ pub(crate) async fn call(
     request: &Request,
     mut meter: Meter,
 ) -> Result<Answer, Failed> {
-    let Some(cache) = &screen.cache else { return dispatch::run(served, request, meter, Watch::default()).await };
+    let Some(guardrails) = &screen.guardrails else { return asked(screen, served, request, meter, None).await };
+    let decisions = Decisions::default();
+    meter.is_guarded(decisions.clone());
+    let result = match guardrails.request(request, &decisions) {
+        Ok(screened) => {
+            let request = match &screened {
+                Screened::Unchanged => request,
+                Screened::Translated(it) => it,
+                Screened::Masked(it) => {
+                    meter.asks(it);
+                    it
+                }
+            };
+            asked(screen, served, request, meter, Some((guardrails, &decisions))).await
+        }
+        Err(error) => {
+            meter.fail(&error);
+            Err(error.into())
+        }
+    };
+    let tell = |headers: &mut HeaderMap| {
+        if let Some(value) = decisions.header().and_then(|it| it.parse().ok()) {
+            headers.insert(GUARDRAILS, value);
+        }
+    };
+    result.map(|mut it| (tell(&mut it.headers), it).1).map_err(|mut it| (tell(&mut it.headers), it).1)
+}
+
+/// Makes a call whose request may be asked, unless the cache has its answer.
+async fn asked(
+    screen: &Screen,
+    served: &Served,
+    request: &Request,
+    mut meter: Meter,
+    guardrails: Option<(&Arc<Guardrails>, &Decisions)>,
+) -> Result<Answer, Failed> {
+    let mut watch =
+        Watch { guardrails: guardrails.map(|(list, decisions)| (Arc::clone(list), decisions.clone())), keep: None };
+    let Some(cache) = &screen.cache else { return dispatch::run(served, request, meter, watch).await };
     let wish = Wish::of(&request.caller.headers);
-    let key = if wish.is_unkept { None } else { cache.key(served, request, 0) };
+    let fingerprint = guardrails.map_or(0, |(list, _)| list.fingerprint);
+    let key = if wish.is_unkept { None } else { cache.key(served, request, fingerprint) };
     if let Some(key) = key.filter(|_| wish.asks())
         && let Some(stored) = cache.get(&key, wish).await
         && let Some(endpoint) = served.endpoint_of(&stored.provider, &stored.model)
@@ -71,7 +141,7 @@ pub(crate) async fn call(
     }
     let used = if key.is_some() && wish.asks() { CacheUse::Miss } else { CacheUse::Bypass };
     meter.used_cache(used);
-    let watch = Watch { keep: key.map(|it| (Arc::clone(cache), it)) };
+    watch.keep = key.map(|it| (Arc::clone(cache), it));
     dispatch::run(served, request, meter, watch).await.map(|it| told(it, used))
 }
 

@@ -35,6 +35,9 @@ pub enum Error {
     /// The model cannot do what is asked (no embeddings, no streaming, …).
     #[error("{0}")]
     Unsupported(String),
+    /// A rule about what may be said does not let this through; the same request will fail again.
+    #[error("{0}")]
+    Blocked(String),
     /// The provider answered with an error that fits none of the others.
     #[error("{message}")]
     Upstream {

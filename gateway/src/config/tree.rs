@@ -168,6 +168,13 @@ impl<'a> Place<'a> {
         }
     }
 
+    pub(super) fn bool(&self) -> Result<bool, ConfigError> {
+        match self.node {
+            Node::Bool(value) => Ok(*value),
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
     /// A number as it is written, digits and a point; `None` for anything else.
     pub(super) fn digits(&self) -> Option<String> {
         match self.node {

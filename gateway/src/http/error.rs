@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// The status that tells of an error.
 pub(crate) fn status_of(error: &Error) -> u16 {
     match error {
-        Error::Invalid { .. } | Error::TooLong(_) => 400,
+        Error::Invalid { .. } | Error::TooLong(_) | Error::Blocked(_) => 400,
         Error::Denied(_) => 401,
         Error::NotFound(_) => 404,
         Error::Limited { .. } => 429,
@@ -39,6 +39,7 @@ pub(crate) fn details_of(error: &Error) -> Details {
     let code = match error {
         Error::Limited { .. } => Some("rate_limit_exceeded".into()),
         Error::TooLong(_) => Some("context_length_exceeded".into()),
+        Error::Blocked(_) => Some("content_filter".into()),
         Error::NotFound(_) => Some("model_not_found".into()),
         Error::Unsupported(_) => Some("unsupported".into()),
         _ => said("code"),

@@ -8,6 +8,7 @@ mod cancel;
 mod config;
 mod cost;
 mod errors;
+mod guardrails;
 mod in_process;
 mod limits;
 mod mlflow;
