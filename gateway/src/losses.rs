@@ -30,7 +30,6 @@ const HEADER_BYTES_MAX: usize = 2048;
 
 impl Losses {
     /// Notes a field and what became of it.
-    #[expect(dead_code, reason = "the first translation to note a loss takes this away")]
     pub(crate) fn add(&mut self, field: impl Into<String>, why: impl Into<String>) {
         self.0.push(Loss { field: field.into(), why: why.into() });
     }

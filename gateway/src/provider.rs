@@ -1,13 +1,17 @@
 //! The vendors behind endpoints: who they are, what they need to be told, and the one function that builds them.
 
 mod anthropic;
+mod aws;
+mod bedrock;
 mod compatible;
 mod local;
+mod media;
 mod modelled;
 mod openai;
 mod protocol;
 mod remote;
 mod upstream;
+mod vectors;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -102,14 +106,17 @@ enum Make {
     OpenAi { is_azure: bool },
     Compatible(&'static compatible::Row),
     Anthropic,
+    Bedrock,
     Local,
 }
 
 /// The vendors with an implementation of their own.
-const OWN: [Vendor; 4] = [
+const OWN: [Vendor; 6] = [
     Vendor { name: "openai", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: false } },
     Vendor { name: "azure", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: true } },
     Vendor { name: "anthropic", prefix: "anthropic_", settings: anthropic::SETTINGS, make: Make::Anthropic },
+    Vendor { name: "bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
+    Vendor { name: "amazon-bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "local", prefix: "model_", settings: local::SETTINGS, make: Make::Local },
 ];
 
@@ -126,13 +133,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Whether MLflow's gateway has this provider and this one does not.
 pub(crate) fn is_only_in_mlflow(name: &str) -> bool {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 13] = [
         "ai21labs",
         "mlflow_model_serving",
         "mosaicml",
         "palm",
-        "bedrock",
-        "amazon_bedrock",
         "databricks",
         "databricks_model_serving",
         "litellm",
@@ -160,6 +165,7 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         Make::OpenAi { is_azure } => openai::build(endpoint, is_azure, &mut builder.clients),
         Make::Compatible(row) => compatible::build(endpoint, row, &mut builder.clients),
         Make::Anthropic => anthropic::build(endpoint, &mut builder.clients),
+        Make::Bedrock => bedrock::build(endpoint, &mut builder.clients),
         Make::Local => local::build(endpoint, builder),
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Form {
     Path,
     Count,
     Headers,
+    /// A table of further settings, which count as if they stood beside it.
+    Group(&'static [Setting]),
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +102,9 @@ pub(super) fn read(
         let prefixed = format!("{prefix}{}", setting.name);
         let place = entries.as_mut().and_then(|it| it.take(setting.name).or_else(|| it.take(&prefixed)));
         match place {
+            Some(place) if let Form::Group(inner) = setting.form => {
+                settings.0.extend(read(Some(&place), model, provider, prefix, inner, world)?.0);
+            }
             Some(place) => settings.0.push((setting.name, value(&place, setting.form, world)?)),
             None if setting.is_required => {
                 if let Some((found, place)) = entries.as_ref().and_then(|it| it.lookalike(&prefixed)) {
@@ -146,6 +151,7 @@ fn value(place: &Place<'_>, form: Form, world: &World<'_>) -> Result<Value, Conf
         Form::Count => Value::Count(place.count(1)?),
         Form::Address => Value::Address(address(place, &expand(place, world)?)?),
         Form::Headers => Value::Headers(headers(place, world)?),
+        Form::Group(_) => return Err(place.wrong("a table")),
     })
 }
 

@@ -20,6 +20,11 @@ use crate::request::Request;
 pub(crate) trait Sign: Send + Sync {
     /// Signs a request that is complete but for this.
     async fn sign(&self, request: &mut reqwest::Request) -> Result<(), Error>;
+
+    /// A refusal without what was used to sign: servers like to quote what they got.
+    fn scrub(&self, text: String) -> String {
+        text
+    }
 }
 
 /// A vendor's server, asked in its own protocol.

@@ -1,5 +1,7 @@
 //! One HTTP server that answers calls: its pooled client, its timeouts, and its errors in the vocabulary's terms.
 
+mod aws_events;
+mod cutting;
 mod events;
 mod failure;
 
@@ -121,9 +123,13 @@ pub(super) struct Body {
 
 impl Upstream {
     /// The same server, whose requests are signed one by one.
-    #[expect(dead_code, reason = "the first vendor who wants signatures takes this away")]
     pub(super) fn signed(self, sign: Arc<dyn Sign>) -> Self {
         Self { sign: Some(sign), ..self }
+    }
+
+    /// The same server, with another key to keep out of messages.
+    pub(super) fn with_secret(self, secret: Secret) -> Self {
+        Self { secret: Some(secret), ..self }
     }
 
     /// Sends a body and waits for the whole answer. Gives it with its head.
@@ -176,7 +182,11 @@ impl Upstream {
         }
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = timeout(self.timeouts.idle, read(response, ERROR_BYTES_MAX)).await.ok().and_then(Result::ok);
-        Err(failure(&self.who, status, &headers, &body.unwrap_or_default(), self.secret.as_ref()))
+        let mut body = body.unwrap_or_default();
+        if let Some(sign) = &self.sign {
+            body = sign.scrub(String::from_utf8_lossy(&body).into_owned()).into();
+        }
+        Err(failure(&self.who, status, &headers, &body, self.secret.as_ref()))
     }
 
     async fn execute(&self, outgoing: Outgoing, accept: &'static str) -> Result<Response, Error> {

@@ -52,9 +52,9 @@ fn mistakes_are_named() {
     check(
         "provider: openai",
         "provider: opnai",
-        "gateway.yaml:6: `endpoints[0].model.provider`: unknown provider `opnai` (did you mean `openai`?); offered are openai, azure, anthropic, local, groq",
+        "gateway.yaml:6: `endpoints[0].model.provider`: unknown provider `opnai` (did you mean `openai`?); offered are openai, azure, anthropic, ",
     );
-    check("provider: openai", "provider: bedrock", "provider `bedrock` is not offered by this version");
+    check("provider: openai", "provider: palm", "provider `palm` is not offered by this version");
     check(
         "$KEY",
         "$NO_SUCH",

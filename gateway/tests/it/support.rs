@@ -88,7 +88,8 @@ async fn answer(State(provider): State<Provider>, request: Request) -> Response 
     provider.seen.lock().unwrap().push(Seen {
         path: parts.uri.to_string(),
         headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap(),
+        // What is no JSON is kept as a text.
+        body: serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into()),
     });
     let reply = provider.replies.lock().unwrap().pop_front().expect("the test says what the provider answers");
     match reply {

@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use llm::Error;
-use llm::sse::{Decoder, Event};
+use llm::sse::Event;
 use tokio::time::timeout;
 
+use super::cutting::Cutter;
 use super::{Body, bad_gateway, failure};
 use crate::provider::{Frame, Framing};
 
-/// Bytes of one event at most: inline images and long tool arguments come in one.
-const EVENT_BYTES_MAX: usize = 8 << 20;
-
 struct Reader {
     body: Body,
-    decoder: Decoder,
+    cutter: Cutter,
     events: VecDeque<Event>,
     scratch: Vec<Event>,
+    is_over: bool,
 }
 
 impl Reader {
@@ -27,17 +26,24 @@ impl Reader {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
-            let Some(bytes) = self.body.next().await? else { return Ok(None) };
-            self.decoder
-                .push(&bytes, &mut self.scratch)
-                .map_err(|error| bad_gateway(format!("{} sent too much: {error}", self.body.who)))?;
+            if self.is_over {
+                return Ok(None);
+            }
+            if let Some(bytes) = self.body.next().await? {
+                self.cutter
+                    .push(&bytes, &mut self.scratch)
+                    .map_err(|what| bad_gateway(format!("{} {what}", self.body.who)))?;
+            } else {
+                self.is_over = true;
+                self.cutter.finish(&mut self.scratch);
+            }
             self.events.extend(self.scratch.drain(..));
         }
     }
 }
 
-fn reader(body: Body) -> Reader {
-    Reader { body, decoder: Decoder::new(EVENT_BYTES_MAX), events: VecDeque::new(), scratch: Vec::new() }
+fn reader(body: Body, framing: Framing) -> Reader {
+    Reader { body, cutter: Cutter::new(framing), events: VecDeque::new(), scratch: Vec::new(), is_over: false }
 }
 
 /// What comes after the last event is on its way already; nobody waits longer for it.
@@ -45,9 +51,7 @@ const DRAIN_MAX: Duration = Duration::from_millis(500);
 
 /// The events of a stream. An event of the type `error` becomes an error.
 pub(in crate::provider) fn events(body: Body, framing: Framing) -> impl Stream<Item = Result<Event, Error>> + Send {
-    match framing {
-        Framing::Sse => rest(reader(body)),
-    }
+    rest(reader(body, framing))
 }
 
 fn rest(reader: Reader) -> impl Stream<Item = Result<Event, Error>> + Send {
@@ -61,7 +65,7 @@ fn rest(reader: Reader) -> impl Stream<Item = Result<Event, Error>> + Send {
 
 /// The frames of a stream in OpenAI's protocol.
 pub(in crate::provider) fn data_frames(body: Body) -> impl Stream<Item = Result<Frame, Error>> + Send {
-    let frames = stream::try_unfold(Some(reader(body)), |reader| async move {
+    let frames = stream::try_unfold(Some(reader(body, Framing::Sse)), |reader| async move {
         let Some(mut reader) = reader else { return Ok(None) };
         let Some(event) = reader.next().await? else { return Ok(None) };
         let event = refuse_error(event, &reader.body)?;

@@ -78,6 +78,13 @@ fn status_of_kind(kind: &str) -> Option<u16> {
         "api_error" | "server_error" => 500,
         "timeout_error" => 504,
         "overloaded_error" => 529,
+        // Bedrock's exceptions in a stream.
+        "validationException" => 400,
+        "throttlingException" => 429,
+        "internalServerException" => 500,
+        "modelStreamErrorException" => 502,
+        "serviceUnavailableException" => 503,
+        "modelTimeoutException" => 504,
         _ => return None,
     })
 }
@@ -91,7 +98,7 @@ fn words(body: &Value) -> Option<String> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         },
-        _ => match body.get("message").or_else(|| body.get("detail"))? {
+        _ => match body.get("message").or_else(|| body.get("Message")).or_else(|| body.get("detail"))? {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         },

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Families that no provider here speaks yet.
-pub(super) const WAITING: &[&str] = &["responses", "gemini", "bedrock", "cohere2", "ollama"];
+pub(super) const WAITING: &[&str] = &["responses", "gemini", "cohere2", "ollama"];
 
 /// One server of which there are recordings.
 pub(super) struct Host {
@@ -60,6 +60,25 @@ const HOSTS: &[Host] = &[
             (
                 count("input_tokens") + count("cache_read_input_tokens") + count("cache_creation_input_tokens"),
                 count("output_tokens"),
+            )
+        },
+    },
+    Host {
+        family: "bedrock",
+        at: "bedrock-runtime.us-east-1.amazonaws.com",
+        provider: "bedrock",
+        config: "{aws_config: {aws_region: us-east-1, aws_access_key_id: AKID, aws_secret_access_key: $KEY}, api_base: BASE}",
+        finish: |it, _| match it {
+            "tool_use" => "tool_calls",
+            "max_tokens" => "length",
+            "guardrail_intervened" => "content_filter",
+            _ => "stop",
+        },
+        tokens: |usage| {
+            let count = |key: &str| usage[key].as_u64().unwrap_or_default();
+            (
+                count("inputTokens") + count("cacheReadInputTokens") + count("cacheWriteInputTokens"),
+                count("outputTokens"),
             )
         },
     },
