@@ -3,7 +3,6 @@
 use llm::Error;
 
 use crate::Call;
-use crate::limits::Limiter;
 use crate::request::Request;
 use crate::served::Served;
 
@@ -23,7 +22,7 @@ impl Admission {
             Served::Endpoint(it) => &it.limiter,
             Served::Route(it) => &it.limiter,
         };
-        limiter.as_ref().map_or(Ok(()), Limiter::check)?;
+        limiter.as_ref().map_or(Ok(()), |it| it.check())?;
         Ok(Permit {})
     }
 }

@@ -136,4 +136,9 @@ impl Caches {
         let memory = memories.entry((namespace.to_owned(), bytes_max));
         Arc::clone(memory.or_insert_with(|| Arc::new(Memory::new(bytes_max))))
     }
+
+    /// Lets go of the caches that no endpoint has any more.
+    pub(crate) fn forget_unused(&self) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| Arc::strong_count(it) > 1);
+    }
 }

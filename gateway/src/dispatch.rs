@@ -6,7 +6,6 @@ use std::time::Instant;
 use llm::Error;
 
 use crate::answer::{self, Answer, AnswerBody, Chunks, Failed};
-use crate::limits::Limiter;
 use crate::metering::{Attempt, Meter, Outcome, unix_ns};
 use crate::provider::{Reply, ReplyBody};
 use crate::request::Request;
@@ -25,7 +24,7 @@ pub(crate) async fn run(
         Served::Endpoint(endpoint) => endpoint,
         Served::Route(route) => {
             let endpoint = &route.destinations[routing::draw(&route.weights)];
-            if let Err(error) = endpoint.limiter.as_ref().map_or(Ok(()), Limiter::check) {
+            if let Err(error) = endpoint.limiter.as_ref().map_or(Ok(()), |it| it.check()) {
                 // Nobody was asked: what a limit turns away leaves no record.
                 meter.forget();
                 return Err(error.into());

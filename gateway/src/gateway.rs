@@ -1,23 +1,27 @@
 //! The running gateway: endpoints and routes by name, and the way of a call through them.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+mod reload;
+mod state;
 
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
 use llm::LanguageModel;
 use tokio::sync::mpsc::Sender;
 
 use crate::admission::Admission;
 use crate::answer::{Answer, Failed};
 use crate::cache::Caches;
-use crate::limits::Limiter;
-use crate::metering::{Meter, Recorder};
+use crate::metering::{Meter, Recorder, unix_ns};
 use crate::model::EndpointModel;
-use crate::provider::{self, Builder, Clients, Locals, OpenLocal};
+use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
-use crate::screen::{self, Screen, Watch};
-use crate::served::{Endpoint, Route, Served};
+use crate::screen::{self, Watch};
+use crate::served::Served;
 use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, dispatch};
+
+pub use reload::Reloads;
+use state::{Added, State, Workshop};
 
 /// What a gateway needs from the program around it.
 #[derive(Default)]
@@ -33,93 +37,61 @@ pub struct Parts {
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
-    served: HashMap<String, Served>,
-    endpoints: Vec<Arc<Endpoint>>,
-    routes: Vec<Arc<Route>>,
+    state: ArcSwap<State>,
+    kept: Mutex<Kept>,
+    workshop: Mutex<Workshop>,
+    reloads: Mutex<Reloads>,
     admission: Admission,
     recorder: Arc<Recorder>,
     started_unix_s: u64,
 }
 
+/// What is served, as it was said.
+#[derive(Clone, Default)]
+struct Kept {
+    config: Config,
+    added: Added,
+}
+
 impl Gateway {
     /// Builds the endpoints of a configuration. Local models are opened here, so this may take a while.
     pub fn start(config: Config, parts: Parts) -> Result<Self, ConfigError> {
-        let config_dir = config.file.parent().unwrap_or(Path::new("")).to_owned();
-        let mut builder =
-            Builder { clients: Clients::default(), locals: Locals::new(parts.open_local), config_dir: &config_dir };
-        let caches = Caches::default();
-        let mut served = HashMap::new();
-        let mut endpoints = Vec::new();
-        for endpoint in config.endpoints {
-            let provider = provider::build(&endpoint, &mut builder).map_err(|message| ConfigError::Invalid {
-                file: config.file.clone(),
-                line: endpoint.line,
-                key: endpoint.key.clone(),
-                message: format!("endpoint `{}` cannot be built: {message}", endpoint.name),
-            })?;
-            let limiter = endpoint.limit.as_ref().map(|it| Limiter::new(format!("endpoint `{}`", endpoint.name), it));
-            let price = config.prices.of(endpoint.vendor.name, &endpoint.model);
-            let info = EndpointInfo {
-                name: endpoint.name.clone(),
-                kind: endpoint.kind,
-                provider: endpoint.vendor.name.to_owned(),
-                model: endpoint.model,
-                limit: endpoint.limit,
-            };
-            let secret = endpoint.settings.secret("api_key").cloned();
-            let built = Arc::new(Endpoint {
-                info,
-                provider,
-                secret,
-                price,
-                limiter,
-                screen: Screen::new(&endpoint.screen, &[], &caches),
-            });
-            served.insert(endpoint.name, Served::Endpoint(Arc::clone(&built)));
-            endpoints.push(built);
-        }
-        let mut routes = Vec::new();
-        for route in config.routes {
-            let destinations =
-                route.destinations.iter().filter_map(|(name, _)| endpoints.iter().find(|it| it.info.name == *name));
-            let limiter = route.limit.as_ref().map(|it| Limiter::new(format!("route `{}`", route.name), it));
-            let destinations: Vec<Arc<Endpoint>> = destinations.cloned().collect();
-            let built = Arc::new(Route {
-                weights: route.destinations.iter().map(|(_, share)| *share).collect(),
-                screen: Screen::new(&route.screen, &destinations, &caches),
-                destinations,
-                limiter,
-                info: RouteInfo { name: route.name.clone(), kind: route.kind, destinations: route.destinations },
-            });
-            served.insert(route.name, Served::Route(Arc::clone(&built)));
-            routes.push(built);
-        }
-        let recorder = Arc::new(Recorder::new(parts.calls));
+        let mut workshop = Workshop {
+            clients: Clients::default(),
+            locals: Locals::new(parts.open_local),
+            caches: Arc::new(Caches::default()),
+        };
+        let kept = Kept { config, added: Added::default() };
+        let state = State::build(&kept.config, &kept.added, &mut workshop, &State::default())?;
+        let reloads = Reloads { generation: 1, loaded_unix_ms: unix_ms(), ..Reloads::default() };
         Ok(Self(Arc::new(Inner {
-            served,
-            endpoints,
-            routes,
+            state: ArcSwap::from_pointee(state),
+            kept: Mutex::new(kept),
+            workshop: Mutex::new(workshop),
+            reloads: Mutex::new(reloads),
             admission: Admission::default(),
-            recorder,
+            recorder: Arc::new(Recorder::new(parts.calls)),
             started_unix_s: llm::unix_seconds(),
         })))
     }
 
     /// The endpoints, in the order of the file.
-    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointInfo> {
-        self.0.endpoints.iter().map(|it| &it.info)
+    pub fn endpoints(&self) -> impl Iterator<Item = EndpointInfo> + use<> {
+        let state = self.0.state.load_full();
+        (0..state.endpoints.len()).map(move |index| state.endpoints[index].info.clone())
     }
 
     /// The routes, in the order of the file.
-    pub fn routes(&self) -> impl Iterator<Item = &RouteInfo> {
-        self.0.routes.iter().map(|it| &it.info)
+    pub fn routes(&self) -> impl Iterator<Item = RouteInfo> + use<> {
+        let state = self.0.state.load_full();
+        (0..state.routes.len()).map(move |index| state.routes[index].info.clone())
     }
 
     /// An endpoint or a route as a model for callers in this process. Its calls are limited, routed and recorded as
     /// those over HTTP are.
     pub fn model(&self, name: &str) -> Option<Arc<dyn LanguageModel>> {
-        let served = self.0.served.get(name)?.clone();
-        Some(Arc::new(EndpointModel::new(self.clone(), served)))
+        self.served(name)?;
+        Some(Arc::new(EndpointModel::new(self.clone(), name.to_owned())))
     }
 
     /// Records that found the channel full.
@@ -131,8 +103,9 @@ impl Gateway {
         self.0.started_unix_s
     }
 
-    pub(crate) fn served(&self, name: &str) -> Option<&Served> {
-        self.0.served.get(name)
+    /// What a name stands for now.
+    pub(crate) fn served(&self, name: &str) -> Option<Served> {
+        self.0.state.load().served.get(name).cloned()
     }
 
     /// Makes a call. Calls that are turned away never begin and leave no record.
@@ -144,4 +117,8 @@ impl Gateway {
             None => dispatch::run(served, &request, meter, Watch::default()).await,
         }
     }
+}
+
+fn unix_ms() -> u64 {
+    unix_ns() / 1_000_000
 }

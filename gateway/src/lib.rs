@@ -37,7 +37,7 @@ pub use config::{Config, Timeouts};
 pub use cost::{Cost, Usd};
 pub use endpoint::{EndpointInfo, Kind, RouteInfo};
 pub use error::ConfigError;
-pub use gateway::{Gateway, Parts};
+pub use gateway::{Gateway, Parts, Reloads};
 pub use guardrails::{Decision, Stage, Verdict};
 pub use http::router;
 pub use limits::Limit;

@@ -53,6 +53,7 @@ impl Period {
 pub(crate) struct Limiter {
     whose: String,
     words: String,
+    limit: Limit,
     cells: DefaultDirectRateLimiter,
 }
 
@@ -64,7 +65,12 @@ impl Limiter {
         let step = (limit.period.0 / limit.calls.max(1)).max(Duration::from_nanos(1));
         let quota = Quota::with_period(step).expect("the step is at least a nanosecond").allow_burst(calls);
         let words = format!("{} per {}", limit.calls, limit.renewal_period);
-        Self { whose, words, cells: RateLimiter::direct(quota) }
+        Self { whose, words, limit: limit.clone(), cells: RateLimiter::direct(quota) }
+    }
+
+    /// Whether it is this limit that it holds callers to.
+    pub(crate) fn holds_to(&self, limit: &Limit) -> bool {
+        self.limit == *limit
     }
 
     /// Lets a call through, or says when to come again.

@@ -11,25 +11,29 @@ use crate::Gateway;
 use crate::answer::{AnswerBody, Chunks, Piece};
 use crate::endpoint::Kind;
 use crate::request::Request;
-use crate::served::Served;
 
 pub(crate) struct EndpointModel {
     gateway: Gateway,
-    served: Served,
+    name: String,
 }
 
 impl EndpointModel {
-    pub(crate) fn new(gateway: Gateway, served: Served) -> Self {
-        Self { gateway, served }
+    pub(crate) fn new(gateway: Gateway, name: String) -> Self {
+        Self { gateway, name }
     }
 
     async fn call(&self, kind: Kind, request: &impl Serialize) -> llm::Result<AnswerBody> {
-        if self.served.kind() != kind {
+        // Looked up each time: another configuration may have come.
+        let served = self
+            .gateway
+            .served(&self.name)
+            .ok_or_else(|| Error::NotFound(format!("no endpoint or route is named `{}` any more", self.name)))?;
+        if served.kind() != kind {
             return Err(Error::Invalid {
                 message: format!(
                     "endpoint `{}` is of type {}, not {kind}; name an endpoint of that type",
-                    self.served.name(),
-                    self.served.kind()
+                    self.name,
+                    served.kind()
                 ),
                 param: Some("model".to_owned()),
             });
@@ -37,7 +41,7 @@ impl EndpointModel {
         let body = serde_json::to_vec(request)
             .map_err(|error| Error::Internal(format!("a request could not be written as JSON: {error}")))?;
         let request = Request::parse(kind, body.into())?;
-        let answer = self.gateway.call(Uuid::new_v4().to_string(), &self.served, request).await;
+        let answer = self.gateway.call(Uuid::new_v4().to_string(), &served, request).await;
         answer.map(|it| it.body).map_err(|it| it.error)
     }
 

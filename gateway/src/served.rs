@@ -26,7 +26,7 @@ pub(crate) struct Endpoint {
     pub(crate) secret: Option<Secret>,
     /// What its model costs, where anybody knows.
     pub(crate) price: Option<Arc<Price>>,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) screen: Option<Arc<Screen>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Route {
     pub(crate) info: RouteInfo,
     pub(crate) weights: Vec<u32>,
     pub(crate) destinations: Vec<Arc<Endpoint>>,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) screen: Option<Arc<Screen>>,
 }
 

@@ -72,7 +72,7 @@ async fn answer(
     caller: Caller,
     body: Bytes,
 ) -> Result<(Answer, Kind), Failed> {
-    let served = gateway.served(name).ok_or_else(|| Error::NotFound(not_found("endpoint", name)))?.clone();
+    let served = gateway.served(name).ok_or_else(|| Error::NotFound(not_found("endpoint", name)))?;
     let request = Request::parse(served.kind(), body)?.by(caller);
     if request.model.is_some() {
         let words = "The parameter 'model' is not permitted to be passed. The route being queried already defines a \

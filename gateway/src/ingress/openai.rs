@@ -72,12 +72,12 @@ async fn call(gateway: &Gateway, kind: Kind, request: HttpRequest) -> Response {
 
 async fn answer(gateway: &Gateway, id: &str, kind: Kind, caller: Caller, body: bytes::Bytes) -> Result<Answer, Failed> {
     let request = Request::parse(kind, body)?.by(caller);
-    let served = named(gateway, request.model.as_deref(), kind)?.clone();
+    let served = named(gateway, request.model.as_deref(), kind)?;
     gateway.call(id.to_owned(), &served, request).await
 }
 
 /// What a body's `model` names, if it answers calls of this kind.
-pub(crate) fn named<'a>(gateway: &'a Gateway, model: Option<&str>, kind: Kind) -> Result<&'a Served, Error> {
+pub(crate) fn named(gateway: &Gateway, model: Option<&str>, kind: Kind) -> Result<Served, Error> {
     let name = model.ok_or_else(|| {
         Error::invalid("model", "`model` is missing; send the name of an endpoint, GET /v1/models lists them")
     })?;
@@ -95,7 +95,7 @@ pub(crate) fn named<'a>(gateway: &'a Gateway, model: Option<&str>, kind: Kind) -
     Ok(served)
 }
 
-fn find<'a>(gateway: &'a Gateway, name: &str) -> Result<&'a Served, Error> {
+fn find(gateway: &Gateway, name: &str) -> Result<Served, Error> {
     gateway.served(name).ok_or_else(|| {
         Error::NotFound(format!("no endpoint or route is named `{name}`; GET /v1/models lists those there are"))
     })
@@ -103,15 +103,15 @@ fn find<'a>(gateway: &'a Gateway, name: &str) -> Result<&'a Served, Error> {
 
 /// `GET /v1/models`: endpoints, then routes.
 async fn models(State(gateway): State<Gateway>) -> Json<Value> {
-    let names = gateway.endpoints().map(|it| it.name.clone()).chain(gateway.routes().map(|it| it.name.clone()));
+    let names = gateway.endpoints().map(|it| it.name).chain(gateway.routes().map(|it| it.name));
     let models: Vec<Value> =
-        names.filter_map(|it| gateway.served(&it).map(|served| model_json(&gateway, served))).collect();
+        names.filter_map(|it| gateway.served(&it).map(|served| model_json(&gateway, &served))).collect();
     Json(json!({"object": "list", "data": models}))
 }
 
 async fn model(State(gateway): State<Gateway>, Named(name): Named) -> Response {
     match find(&gateway, &name) {
-        Ok(served) => Json(model_json(&gateway, served)).into_response(),
+        Ok(served) => Json(model_json(&gateway, &served)).into_response(),
         Err(error) => failure(error.into()),
     }
 }

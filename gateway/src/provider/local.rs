@@ -38,16 +38,29 @@ pub type OpenLocal = Arc<dyn Fn(&LocalConfig) -> Result<Arc<dyn LanguageModel>, 
 pub(crate) struct Locals {
     open: Option<OpenLocal>,
     opened: HashMap<LocalConfig, Arc<dyn LanguageModel>>,
+    /// Those of the configuration before, which need not be opened again if they are asked for again.
+    before: HashMap<LocalConfig, Arc<dyn LanguageModel>>,
 }
 
 impl Locals {
     pub(crate) fn new(open: Option<OpenLocal>) -> Self {
-        Self { open, opened: HashMap::new() }
+        Self { open, opened: HashMap::new(), before: HashMap::new() }
+    }
+
+    /// The same models for another configuration; those that it does not ask for are let go when it is built.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { open: self.open.clone(), opened: HashMap::new(), before: self.opened.clone() }
+    }
+
+    /// Lets go of the models that no endpoint has any more.
+    pub(crate) fn forget_unused(&mut self) {
+        self.before.clear();
     }
 
     fn open(&mut self, config: LocalConfig) -> Result<Arc<dyn LanguageModel>, String> {
-        if let Some(model) = self.opened.get(&config) {
-            return Ok(Arc::clone(model));
+        if let Some(model) = self.opened.get(&config).or_else(|| self.before.get(&config)).cloned() {
+            self.opened.insert(config, Arc::clone(&model));
+            return Ok(model);
         }
         let open = self.open.as_ref().ok_or(
             "provider `local` is not part of this build; build with the feature `local`, or name a remote provider",

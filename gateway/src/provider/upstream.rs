@@ -35,9 +35,23 @@ const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(50);
 
 /// The clients built so far, one for each server, shared by the endpoints that ask it.
 #[derive(Default)]
-pub(crate) struct Clients(HashMap<(String, Duration), Client>);
+pub(crate) struct Clients {
+    built: HashMap<(String, Duration), Client>,
+    /// Those of the configuration before, which keep their connections if they are asked for again.
+    before: HashMap<(String, Duration), Client>,
+}
 
 impl Clients {
+    /// The same clients for another configuration; those that it does not ask for are let go when it is built.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { built: HashMap::new(), before: self.built.clone() }
+    }
+
+    /// Lets go of the clients that no endpoint has any more.
+    pub(crate) fn forget_unused(&mut self) {
+        self.before.clear();
+    }
+
     /// An endpoint's server: its `api_base`, or the vendor's own address.
     pub(super) fn upstream(
         &mut self,
@@ -64,10 +78,11 @@ impl Clients {
             headers.extend(more.clone());
         }
         let key = (base.origin().ascii_serialization(), endpoint.timeouts.connect);
-        let client = match self.0.get(&key) {
+        let client = match self.built.get(&key).or_else(|| self.before.get(&key)) {
             Some(client) => client.clone(),
-            None => self.0.entry(key).or_insert(client(base, endpoint.timeouts.connect)?).clone(),
+            None => client(base, endpoint.timeouts.connect)?,
         };
+        self.built.insert(key, client.clone());
         Ok(Upstream {
             client,
             base: base.as_str().trim_end_matches('/').to_owned(),

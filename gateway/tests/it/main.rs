@@ -15,4 +15,5 @@ mod limits;
 mod mlflow;
 mod openai;
 mod recordings;
+mod reload;
 mod support;

@@ -13,7 +13,7 @@ use crate::{EndpointInfo, Gateway, Limit, RouteInfo};
 
 /// `GET /api/2.0/endpoints/`. A configuration's endpoints fit one page, so there is never a next one.
 pub(super) async fn endpoints(State(gateway): State<Gateway>) -> Json<Value> {
-    let endpoints: Vec<Value> = gateway.endpoints().map(endpoint_json).collect();
+    let endpoints: Vec<Value> = gateway.endpoints().map(|it| endpoint_json(&it)).collect();
     Json(json!({"endpoints": endpoints, "next_page_token": null}))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn route(State(gateway): State<Gateway>, Named(name): Named) ->
 
 /// `GET /api/2.0/gateway/routes/`: MLflow's old name for endpoints.
 pub(super) async fn legacy_routes(State(gateway): State<Gateway>) -> Json<Value> {
-    let routes: Vec<Value> = gateway.endpoints().map(legacy_json).collect();
+    let routes: Vec<Value> = gateway.endpoints().map(|it| legacy_json(&it)).collect();
     Json(json!({"routes": routes, "next_page_token": null}))
 }
 

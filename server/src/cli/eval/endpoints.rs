@@ -21,7 +21,7 @@ pub(super) async fn in_process(file: PathBuf, names: &[&str]) -> eval::Result<Re
     let config = gateway::Config::load(&file).map_err(|error| wrong(error.to_string()))?;
     let parts = Parts { open_local: serve::open_local(), calls: None };
     let gateway = serve::start_gateway(config, parts).await.map_err(|error| wrong(format!("{error:#}")))?;
-    let offered: Vec<String> = gateway.endpoints().map(|it| it.name.clone()).collect();
+    let offered: Vec<String> = gateway.endpoints().map(|it| it.name).collect();
     check(names, &offered, &file.display().to_string())?;
     Ok(Arc::new(move |name| gateway.model(name).ok_or_else(|| format!("the gateway has no endpoint `{name}`"))))
 }

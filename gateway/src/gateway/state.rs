@@ -1,0 +1,180 @@
+//! What a gateway serves at one moment, and how it is built from configurations.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cache::Caches;
+use crate::config::{EndpointConfig, RouteConfig};
+use crate::cost::Prices;
+use crate::limits::{Limit, Limiter};
+use crate::provider::{self, Builder, Clients, Locals};
+use crate::screen::Screen;
+use crate::served::{Endpoint, Route, Served};
+use crate::{Config, ConfigError, EndpointInfo, RouteInfo};
+
+/// What is served at one moment. A call holds on to the endpoint that it runs on, so that a newer state takes over
+/// between calls and none is disturbed.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) served: HashMap<String, Served>,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    pub(crate) routes: Vec<Arc<Route>>,
+}
+
+/// Endpoints and routes that stand in no file: those of the database. Where the file has the same name, it wins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Added {
+    pub(crate) endpoints: Vec<EndpointConfig>,
+    pub(crate) routes: Vec<RouteConfig>,
+}
+
+/// What endpoints are made with, and what of it outlives them: connections, local models, kept answers.
+pub(super) struct Workshop {
+    pub(super) clients: Clients,
+    pub(super) locals: Locals,
+    pub(super) caches: Arc<Caches>,
+}
+
+impl Workshop {
+    /// The same things, of which only those survive that are used again.
+    fn renewed(&self) -> Self {
+        Self { clients: self.clients.renewed(), locals: self.locals.renewed(), caches: Arc::clone(&self.caches) }
+    }
+}
+
+impl State {
+    /// Builds what the file and the database say. Limits that did not change go on counting where `before` was.
+    ///
+    /// What is wrong in the file is an error, and `workshop` stays as it was; an endpoint of the database that cannot
+    /// be built is left out with a warning, for its file's neighbours have no part in it. Opens local models, so this
+    /// may take a while.
+    pub(super) fn build(
+        config: &Config,
+        added: &Added,
+        workshop: &mut Workshop,
+        before: &Self,
+    ) -> Result<Self, ConfigError> {
+        let renewed = workshop.renewed();
+        let caches = Arc::clone(&renewed.caches);
+        let config_dir = config.file.parent().unwrap_or(Path::new(""));
+        let builder = Builder { clients: renewed.clients, locals: renewed.locals, config_dir };
+        let mut making = Making { builder, caches: &caches, prices: &config.prices, before, state: Self::default() };
+        for endpoint in &config.endpoints {
+            making.endpoint(endpoint).map_err(|message| ConfigError::Invalid {
+                file: config.file.clone(),
+                line: endpoint.line,
+                key: endpoint.key.clone(),
+                message: format!("endpoint `{}` cannot be built: {message}", endpoint.name),
+            })?;
+        }
+        for route in &config.routes {
+            making.route(route);
+        }
+        for endpoint in &added.endpoints {
+            if making.is_new(&endpoint.name)
+                && let Err(message) = making.endpoint(endpoint)
+            {
+                tracing::warn!(endpoint = endpoint.name, message, "an endpoint of the database cannot be built");
+            }
+        }
+        for route in &added.routes {
+            if making.is_new(&route.name) {
+                making.route(route);
+            }
+        }
+        let Making { builder, state, .. } = making;
+        *workshop = Workshop { clients: builder.clients, locals: builder.locals, caches };
+        workshop.clients.forget_unused();
+        workshop.locals.forget_unused();
+        workshop.caches.forget_unused();
+        Ok(state)
+    }
+}
+
+/// A state that is being built.
+struct Making<'a> {
+    builder: Builder<'a>,
+    caches: &'a Caches,
+    prices: &'a Prices,
+    before: &'a State,
+    state: State,
+}
+
+impl Making<'_> {
+    /// Whether a name of the database is still free.
+    fn is_new(&self, name: &str) -> bool {
+        let is_new = !self.state.served.contains_key(name);
+        if !is_new {
+            tracing::warn!(
+                name,
+                "the configuration file has an endpoint or route of this name; the database's is hidden"
+            );
+        }
+        is_new
+    }
+
+    fn endpoint(&mut self, config: &EndpointConfig) -> Result<(), String> {
+        let provider = provider::build(config, &mut self.builder)?;
+        let before = match self.before.served.get(&config.name) {
+            Some(Served::Endpoint(it)) => Some(it),
+            _ => None,
+        };
+        let limiter =
+            limiter("endpoint", &config.name, config.limit.as_ref(), before.and_then(|it| it.limiter.as_ref()));
+        let built = Arc::new(Endpoint {
+            info: EndpointInfo {
+                name: config.name.clone(),
+                kind: config.kind,
+                provider: config.vendor.name.to_owned(),
+                model: config.model.clone(),
+                limit: config.limit.clone(),
+            },
+            provider,
+            secret: config.settings.secret("api_key").cloned(),
+            price: self.prices.of(config.vendor.name, &config.model),
+            limiter,
+            screen: Screen::new(&config.screen, &[], self.caches),
+        });
+        self.state.served.insert(config.name.clone(), Served::Endpoint(Arc::clone(&built)));
+        self.state.endpoints.push(built);
+        Ok(())
+    }
+
+    /// A route to those of its destinations that could be built.
+    fn route(&mut self, config: &RouteConfig) {
+        let before = match self.before.served.get(&config.name) {
+            Some(Served::Route(it)) => Some(it),
+            _ => None,
+        };
+        let mut weights = Vec::new();
+        let mut destinations = Vec::new();
+        for (name, share) in &config.destinations {
+            if let Some(Served::Endpoint(endpoint)) = self.state.served.get(name) {
+                destinations.push(Arc::clone(endpoint));
+                weights.push(*share);
+            }
+        }
+        if destinations.is_empty() {
+            tracing::warn!(route = config.name, "none of the route's destinations could be built; it is left out");
+            return;
+        }
+        let limiter = limiter("route", &config.name, config.limit.as_ref(), before.and_then(|it| it.limiter.as_ref()));
+        let built = Arc::new(Route {
+            weights,
+            screen: Screen::new(&config.screen, &destinations, self.caches),
+            destinations,
+            limiter,
+            info: RouteInfo { name: config.name.clone(), kind: config.kind, destinations: config.destinations.clone() },
+        });
+        self.state.served.insert(config.name.clone(), Served::Route(Arc::clone(&built)));
+        self.state.routes.push(built);
+    }
+}
+
+/// The limiter of an endpoint or route: the one there was, if its limit is the same.
+fn limiter(what: &str, name: &str, limit: Option<&Limit>, before: Option<&Arc<Limiter>>) -> Option<Arc<Limiter>> {
+    let limit = limit?;
+    let kept = before.filter(|it| it.holds_to(limit)).cloned();
+    Some(kept.unwrap_or_else(|| Arc::new(Limiter::new(format!("{what} `{name}`"), limit))))
+}
