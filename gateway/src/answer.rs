@@ -23,7 +23,6 @@ pub(crate) struct Answer {
     /// The provider's name.
     pub(crate) provider: String,
     /// The format that the body is in: the caller's own where the provider speaks it, else OpenAI's.
-    #[expect(dead_code, reason = "the first ingress to translate takes this away")]
     pub(crate) form: Dialect,
     /// What the caller gets in the head: the provider's own words on limits, and ours.
     pub(crate) headers: HeaderMap,

@@ -3,9 +3,11 @@
 //! OpenAI's chat is the pivot: what a caller asks in another format becomes a [`Chat`], and chunks of a chat become that
 //! format's events, unless the provider speaks the caller's format itself and everything passes unread.
 
+pub(crate) mod messages;
+
 use bytes::Bytes;
 use llm::sse::Event;
-use llm::{Chat, ChatChunk, ChatReply, Error};
+use llm::{Chat, ChatChunk, ChatReply, Error, Usage};
 
 use crate::losses::Losses;
 use crate::request::Request;
@@ -19,7 +21,6 @@ pub(crate) enum Dialect {
     #[expect(dead_code, reason = "its ingress takes this away")]
     Responses,
     /// Anthropic's messages.
-    #[expect(dead_code, reason = "its ingress takes this away")]
     Messages,
     /// Google's generateContent.
     #[expect(dead_code, reason = "its ingress takes this away")]
@@ -27,7 +28,6 @@ pub(crate) enum Dialect {
 }
 
 /// Writes the chunks of a chat as the events of a caller's format.
-#[expect(dead_code, reason = "the first ingress to translate takes this away")]
 pub(crate) trait EventWriter: Send {
     /// Appends the events that a chunk stands for, whole and ready to be sent.
     fn chunk(&mut self, chunk: ChatChunk, out: &mut Vec<u8>);
@@ -47,24 +47,45 @@ pub(crate) trait EventReader: Send {
 
 impl Dialect {
     /// A caller's body as a chat. OpenAI's own needs no translation.
-    pub(crate) fn chat(self, _body: &[u8], _losses: &mut Losses) -> Result<Chat, Error> {
+    pub(crate) fn chat(self, body: &[u8], losses: &mut Losses) -> Result<Chat, Error> {
         match self {
             Self::OpenAi => Err(Error::Internal("a chat was translated into itself".to_owned())),
-            Self::Responses | Self::Messages | Self::Gemini => Err(untranslated(self)),
+            Self::Messages => messages::chat(body, losses),
+            Self::Responses | Self::Gemini => Err(untranslated(self)),
         }
     }
 
     /// The answer to a chat as this format's answer.
-    #[expect(dead_code, reason = "the first ingress to translate takes this away")]
-    pub(crate) fn reply(self, _reply: ChatReply, _request: &Request) -> Result<Bytes, Error> {
-        Err(untranslated(self))
+    pub(crate) fn reply(self, reply: ChatReply, _request: &Request) -> Result<Bytes, Error> {
+        let answer = match self {
+            Self::Messages => messages::message(reply)?,
+            Self::OpenAi | Self::Responses | Self::Gemini => return Err(untranslated(self)),
+        };
+        Ok(answer.to_string().into())
     }
 
     /// What writes a streamed answer in this format.
-    #[expect(dead_code, reason = "the first ingress to translate takes this away")]
     pub(crate) fn writer(self, _request: &Request) -> Result<Box<dyn EventWriter>, Error> {
-        Err(untranslated(self))
+        match self {
+            Self::Messages => Ok(Box::new(messages::Writer::default())),
+            Self::OpenAi | Self::Responses | Self::Gemini => Err(untranslated(self)),
+        }
     }
+
+    /// The token counts that an answer in this format tells, JSON, as a chat has them. Counts in a shape that nobody
+    /// knows count nothing.
+    pub(crate) fn usage(self, counts: &str) -> Option<Usage> {
+        match self {
+            Self::Messages => Some(messages::usage_of_message(&serde_json::from_str(counts).ok()?)),
+            Self::OpenAi | Self::Responses | Self::Gemini => serde_json::from_str(counts).ok(),
+        }
+    }
+}
+
+/// The token counts of a chunk, also where Groq puts those that nobody asked for.
+fn usage_in(chunk: &ChatChunk) -> Option<Usage> {
+    let unasked = || serde_json::from_value(chunk.rest.get("x_groq")?.get("usage")?.clone()).ok();
+    chunk.usage.clone().or_else(unasked)
 }
 
 fn untranslated(dialect: Dialect) -> Error {

@@ -14,5 +14,9 @@ pub(crate) use named::Named;
 
 /// Everything that the gateway serves; its health is the server's to tell.
 pub fn router(gateway: Gateway) -> Router {
-    Router::new().merge(ingress::openai::router()).merge(ingress::mlflow::router()).with_state(gateway)
+    Router::new()
+        .merge(ingress::openai::router())
+        .merge(ingress::messages::router())
+        .merge(ingress::mlflow::router())
+        .with_state(gateway)
 }

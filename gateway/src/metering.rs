@@ -288,10 +288,10 @@ impl Meter {
     }
 
     /// The whole answer has come. Gives what it cost.
-    pub(crate) fn whole(mut self, body: &Bytes, _form: Dialect, facts: &WholeFacts<'_>) -> Option<Usd> {
+    pub(crate) fn whole(mut self, body: &Bytes, form: Dialect, facts: &WholeFacts<'_>) -> Option<Usd> {
         let mut call = self.call.take()?;
         call.response = self.recorder.sender.is_some().then(|| recorded(body));
-        call.usage = facts.usage();
+        call.usage = facts.usage(form);
         self.tier = facts.tier();
         self.finish(call, Outcome::Ok)
     }

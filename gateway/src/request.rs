@@ -39,11 +39,7 @@ impl Request {
     /// Checks a body of OpenAI's. What is wrong is named by field, value and remedy.
     pub(crate) fn parse(kind: Kind, body: Bytes) -> Result<Self, Error> {
         let fields = object(&body)?;
-        for (name, form) in FIELDS {
-            if let Some(value) = fields.get(name) {
-                form.check(name, value)?;
-            }
-        }
+        check_fields(&fields, &FIELDS)?;
         match kind {
             Kind::Chat => messages(&fields)?,
             Kind::Completions => need(&fields, "prompt", "the text to continue")?,
@@ -164,8 +160,18 @@ fn broken(error: &serde_json::Error) -> Error {
     Error::Invalid { message: format!("the body must be a JSON object, but is not: {error}"), param: None }
 }
 
+/// Holds the fields that are given against their forms.
+pub(crate) fn check_fields(fields: &Fields<'_>, forms: &[(&str, FieldForm)]) -> Result<(), Error> {
+    for (name, form) in forms {
+        if let Some(value) = fields.get(name) {
+            form.check(name, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a field's value must be, where it is given.
-enum FieldForm {
+pub(crate) enum FieldForm {
     Text,
     Bool,
     Number { min: f64, max: f64 },
@@ -284,7 +290,7 @@ fn options_include_usage(options: &str) -> Result<bool, Error> {
 }
 
 /// A value short enough for a message.
-fn excerpt(value: &str) -> String {
+pub(crate) fn excerpt(value: &str) -> String {
     const CHARS_MAX: usize = 60;
     match value.char_indices().nth(CHARS_MAX) {
         None => value.to_owned(),

@@ -180,7 +180,7 @@ pub struct Tool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The id that the tool's answer names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id: String,
     /// `function`.
     #[serde(rename = "type", default = "function")]
@@ -196,10 +196,10 @@ pub struct ToolCall {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FunctionCall {
     /// The function's name.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Its arguments, JSON as text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub arguments: String,
 }
 
@@ -207,16 +207,16 @@ pub struct FunctionCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatReply {
     /// The answer's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id: String,
     /// `chat.completion`.
     #[serde(default = "chat_completion")]
     pub object: String,
     /// Seconds since the epoch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub created: u64,
     /// The model that answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// The answers, `n` of them.
     pub choices: Vec<ChatChoice>,
@@ -234,7 +234,8 @@ pub struct ChatChoice {
     /// Which of the `n`.
     #[serde(default)]
     pub index: u32,
-    /// What the model said.
+    /// What the model said; absent where a filter of the vendor's kept it back.
+    #[serde(default = "silence")]
     pub message: Message,
     /// `stop`, `length`, `tool_calls`, `content_filter`…
     #[serde(default)]
@@ -248,19 +249,19 @@ pub struct ChatChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatChunk {
     /// The answer's id, the same in each of its chunks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id: String,
     /// `chat.completion.chunk`.
     #[serde(default = "chat_completion_chunk")]
     pub object: String,
     /// Seconds since the epoch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub created: u64,
     /// The model that answers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// What is new; empty in the chunk that carries only the usage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub choices: Vec<ChunkChoice>,
     /// Token counts, in the last chunk if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -277,7 +278,7 @@ pub struct ChunkChoice {
     #[serde(default)]
     pub index: u32,
     /// What is new.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub delta: Delta,
     /// Set in the answer's last chunk.
     #[serde(default)]
@@ -293,8 +294,8 @@ pub struct Delta {
     /// Who speaks, in the first piece.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// Text to append.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Text to append; a list of parts, as some vendors send, is read as its text.
+    #[serde(default, deserialize_with = "text_of_parts", skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// Pieces of tool calls.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
@@ -328,12 +329,23 @@ fn function() -> String {
     "function".to_owned()
 }
 
+fn silence() -> Message {
+    Message { role: Role::Assistant, ..Message::default() }
+}
+
 fn chat_completion() -> String {
     "chat.completion".to_owned()
 }
 
 fn chat_completion_chunk() -> String {
     "chat.completion.chunk".to_owned()
+}
+
+fn text_of_parts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Content>::deserialize(deserializer)?.map(|it| match it {
+        Content::Text(text) => text,
+        Content::Parts(parts) => parts.into_iter().filter_map(|it| it.text).collect(),
+    }))
 }
 
 /// Vendors send `"tool_calls": null` where they mean none.
@@ -384,5 +396,16 @@ mod tests {
     fn null_tool_calls_are_none() {
         let delta: Delta = serde_json::from_value(json!({"content": "x", "tool_calls": null})).unwrap();
         assert_eq!(delta.tool_calls, vec![]);
+    }
+
+    #[test]
+    fn chunks_of_every_vendors_manner_are_read() {
+        let chunk: ChatChunk = serde_json::from_value(json!({"id": null, "created": null, "model": null, "choices": [
+            {"delta": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "tool_calls": [
+                {"index": 0, "id": "0", "function": {"name": "f", "arguments": null}}]}}]}))
+        .unwrap();
+        let delta = &chunk.choices[0].delta;
+        assert_eq!(delta.content.as_deref(), Some("ab"));
+        assert_eq!(delta.tool_calls[0].function.as_ref().map(|it| it.arguments.as_str()), Some(""));
     }
 }

@@ -58,28 +58,42 @@ impl PieceWriter for Writer {
 }
 
 /// Another format: its own events pass as they came, and OpenAI's chunks are translated.
-#[expect(dead_code, reason = "the first ingress to translate takes this away")]
-pub(super) struct Translated(pub(super) Box<dyn EventWriter>);
+pub(super) struct Translated {
+    writer: Box<dyn EventWriter>,
+    /// Whether the provider's own events came, and with them their end.
+    is_native: bool,
+}
+
+impl Translated {
+    pub(super) fn new(writer: Box<dyn EventWriter>) -> Self {
+        Self { writer, is_native: false }
+    }
+}
 
 impl PieceWriter for Translated {
     fn piece(&mut self, piece: Piece, events: &mut Vec<u8>) {
         match piece {
-            Piece::Event(event) => llm::sse::encode(event.event.as_deref(), &event.data, events),
+            Piece::Event(event) => {
+                self.is_native = true;
+                llm::sse::encode(event.event.as_deref(), &event.data, events);
+            }
             // A chunk in no known shape has nothing to say in another format.
             Piece::Chunk(chunk) => {
                 if let Ok(chunk) = serde_json::from_str(&chunk) {
-                    self.0.chunk(chunk, events);
+                    self.writer.chunk(chunk, events);
                 }
             }
         }
     }
 
     fn done(&mut self, events: &mut Vec<u8>) {
-        self.0.done(events);
+        if !self.is_native {
+            self.writer.done(events);
+        }
     }
 
     fn error(&mut self, error: &Error, events: &mut Vec<u8>) {
-        self.0.error(error, events);
+        self.writer.error(error, events);
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cost::Tier;
+use crate::dialect::Dialect;
 use crate::json::Text;
 use crate::request::text_of;
 
@@ -24,8 +25,9 @@ impl<'a> WholeFacts<'a> {
         tier(self.service_tier)
     }
 
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        usage(self.usage)
+    /// The token counts, of an answer in this format.
+    pub(crate) fn usage(&self, form: Dialect) -> Option<Usage> {
+        form.usage(self.usage?.get())
     }
 
     pub(crate) fn error(&self) -> Option<&'a str> {

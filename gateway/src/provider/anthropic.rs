@@ -1,4 +1,4 @@
-//! Anthropic's Messages API, asked with chats and answering as chats.
+//! Anthropic's Messages API: asked with chats and answering as chats, or with messages that pass unread.
 
 mod reply;
 mod request;
@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use llm::Error;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::openai::{header_value, sensitive};
 use super::upstream::bad_gateway;
 use super::{Clients, Outgoing, Protocol, Provider, Remote};
 use crate::config::{EndpointConfig, Form, Setting};
-use crate::dialect::EventReader;
+use crate::dialect::{Dialect, EventReader};
+use crate::endpoint::Kind;
+use crate::json::quote;
 use crate::losses::Losses;
 use crate::request::Request;
 
@@ -28,6 +30,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::optional("headers", Form::Headers),
 ];
 
+const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const BASE: &str = "https://api.anthropic.com/v1";
 const VERSION: &str = "2023-06-01";
 /// Messages need a bound on their output and chats do not: the one that MLflow sends, which all current models take.
@@ -36,6 +39,8 @@ const OUTPUT_TOKENS_MAX: u32 = 8192;
 struct Anthropic {
     model: String,
     output_tokens_max: u32,
+    /// The betas that the endpoint always asks for.
+    beta: Option<String>,
     who: String,
 }
 
@@ -48,26 +53,56 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let version = settings.text("version").map_or(VERSION, String::as_str);
     headers.insert(HeaderName::from_static("anthropic-version"), header_value("anthropic_version", version)?);
     if let Some(beta) = settings.text("beta") {
-        headers.insert(HeaderName::from_static("anthropic-beta"), header_value("anthropic_beta", beta)?);
+        headers.insert(BETA, header_value("anthropic_beta", beta)?);
     }
     let upstream = clients.upstream(endpoint, BASE, headers)?;
     let protocol = Anthropic {
         model: endpoint.model.clone(),
         output_tokens_max: settings.count("max_tokens").unwrap_or(OUTPUT_TOKENS_MAX),
+        beta: settings.text("beta").cloned(),
         who: upstream.who().to_owned(),
     };
     Ok(Arc::new(Remote::new(upstream, Arc::new(protocol), endpoint.on_loss)))
 }
 
+impl Anthropic {
+    /// What of the caller's head concerns Anthropic. The betas are the endpoint's and the caller's.
+    fn headers(&self, request: &Request) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in request.caller.forwarded().filter(|(name, _)| *name != "openai-beta") {
+            headers.append(name.clone(), value.clone());
+        }
+        let asked: Vec<&str> = headers.get_all(BETA).iter().filter_map(|it| it.to_str().ok()).collect();
+        if !asked.is_empty() {
+            let all: Vec<&str> = self.beta.as_deref().into_iter().chain(asked).collect();
+            if let Ok(all) = HeaderValue::from_str(&all.join(",")) {
+                headers.insert(BETA, all);
+            }
+        }
+        headers
+    }
+}
+
 impl Protocol for Anthropic {
-    fn outgoing(&self, request: &Request, _losses: &mut Losses) -> Result<Outgoing, Error> {
-        let mut chat = request.chat()?;
-        chat.model.clone_from(&self.model);
-        let body = request::body(chat, request.stream, self.output_tokens_max)?;
-        Ok(Outgoing { path: "messages".to_owned(), body, headers: HeaderMap::new() })
+    fn speaks(&self, dialect: Dialect, kind: Kind) -> bool {
+        dialect == Dialect::Messages && kind == Kind::Chat
     }
 
-    fn answer(&self, _request: &Request, body: Bytes, _headers: &HeaderMap) -> Result<Bytes, Error> {
+    fn outgoing(&self, request: &Request, losses: &mut Losses) -> Result<Outgoing, Error> {
+        let body = if request.dialect == Dialect::Messages {
+            request.body_for(&quote(&self.model), false)?
+        } else {
+            let mut chat = request.chat()?;
+            chat.model.clone_from(&self.model);
+            request::body(chat, request.stream, self.output_tokens_max, losses)?
+        };
+        Ok(Outgoing { path: "messages".to_owned(), body, headers: self.headers(request) })
+    }
+
+    fn answer(&self, request: &Request, body: Bytes, _headers: &HeaderMap) -> Result<Bytes, Error> {
+        if request.dialect == Dialect::Messages {
+            return Ok(body);
+        }
         let answer: Value = serde_json::from_slice(&body)
             .map_err(|error| bad_gateway(format!("{} answered with no JSON: {error}", self.who)))?;
         let reply = reply::chat_reply(answer, &self.who)?;

@@ -1,5 +1,8 @@
 //! OpenAI, and everyone who takes its bodies: the caller's text goes through with the model's name replaced.
 
+mod fit;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +17,7 @@ use crate::endpoint::Kind;
 use crate::json::quote;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
+use fit::{Taker, fit};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::required("api_key", Form::Secret),
@@ -36,12 +40,20 @@ pub(super) struct OpenAi {
     quirks: Quirks,
     /// What addresses end in: Azure's `?api-version=…`.
     query: String,
+    taker: Taker,
     on_loss: OnLoss,
 }
 
 impl OpenAi {
     pub(super) fn new(endpoint: &EndpointConfig, upstream: Upstream, quirks: Quirks) -> Self {
-        Self { upstream, model_json: quote(&endpoint.model), quirks, query: String::new(), on_loss: endpoint.on_loss }
+        Self {
+            upstream,
+            model_json: quote(&endpoint.model),
+            quirks,
+            query: String::new(),
+            taker: Taker::Compatible,
+            on_loss: endpoint.on_loss,
+        }
     }
 }
 
@@ -49,9 +61,14 @@ impl OpenAi {
 impl Provider for OpenAi {
     async fn call(&self, request: &Request) -> llm::Result<Reply> {
         let mut losses = Losses::default();
-        let request = request.pivot(&mut losses)?;
+        let is_translated = request.dialect != Dialect::OpenAi;
+        let mut request = Cow::Borrowed(request.pivot(&mut losses)?);
+        if is_translated && request.kind == Kind::Chat {
+            let chat = fit(request.chat()?, self.taker, &mut losses);
+            request = Cow::Owned(request.with_chat(chat)?);
+        }
         losses.judge(self.on_loss)?;
-        let outgoing = self.outgoing(request)?;
+        let outgoing = self.outgoing(&request)?;
         if request.stream {
             let body = self.upstream.stream(outgoing).await?;
             let headers = told(body.headers());
@@ -100,8 +117,13 @@ pub(super) fn build(
             headers.insert(HeaderName::from_static(header), header_value(setting, value)?);
         }
     }
-    Ok(Arc::new(OpenAi::new(endpoint, clients.upstream(endpoint, BASE, headers)?, quirks)))
+    let upstream = clients.upstream(endpoint, BASE, headers)?;
+    let taker = Taker::OpenAi { knows_completion_tokens: true };
+    Ok(Arc::new(OpenAi { taker, ..OpenAi::new(endpoint, upstream, quirks) }))
 }
+
+/// The first of Azure's dated interfaces that knows `max_completion_tokens`. Dates compare as texts.
+const AZURE_COMPLETION_TOKENS: &str = "2024-09-01";
 
 fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Result<Arc<dyn Provider>, String> {
     let settings = &endpoint.settings;
@@ -133,7 +155,8 @@ fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Re
     };
     let upstream = clients.upstream_at(endpoint, &base, headers)?;
     let query = format!("?{}", version_pair.query().unwrap_or_default());
-    Ok(Arc::new(OpenAi { query, ..OpenAi::new(endpoint, upstream, quirks) }))
+    let taker = Taker::OpenAi { knows_completion_tokens: version.as_str() >= AZURE_COMPLETION_TOKENS };
+    Ok(Arc::new(OpenAi { query, taker, ..OpenAi::new(endpoint, upstream, quirks) }))
 }
 
 /// The endpoint's key as OpenAI wants it.

@@ -12,6 +12,7 @@ mod errors;
 mod guardrails;
 mod in_process;
 mod limits;
+mod messages;
 mod mlflow;
 mod openai;
 mod recordings;

@@ -129,3 +129,8 @@ fn every_recording_has_a_place() {
 async fn as_openai_chats() {
     replay(&callers::openai::Chats).await;
 }
+
+#[tokio::test]
+async fn as_anthropics_messages() {
+    replay(&callers::messages::Messages).await;
+}

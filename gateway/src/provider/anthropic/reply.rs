@@ -1,8 +1,9 @@
 //! A message of Anthropic's as the answer to a chat.
 
-use llm::{ChatChoice, ChatReply, Content, Error, FunctionCall, Message, Rest, Role, ToolCall, Usage, unix_seconds};
-use serde_json::{Map, Value, json};
+use llm::{ChatChoice, ChatReply, Content, Error, FunctionCall, Message, Rest, Role, ToolCall, unix_seconds};
+use serde_json::Value;
 
+use crate::dialect::messages::usage_of_message;
 use crate::provider::upstream::bad_gateway;
 
 pub(super) fn chat_reply(answer: Value, who: &str) -> Result<ChatReply, Error> {
@@ -46,7 +47,7 @@ pub(super) fn chat_reply(answer: Value, who: &str) -> Result<ChatReply, Error> {
         message.rest.insert("content_blocks".to_owned(), blocks.into());
     }
     let (finish_reason, rest) = finish(answer.get("stop_reason"), answer.get("stop_sequence"));
-    let usage = answer.get("usage").and_then(Value::as_object).map(usage);
+    let usage = answer.get("usage").and_then(Value::as_object).map(usage_of_message);
     let text_of = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(ChatReply {
         id: text_of("id"),
@@ -89,23 +90,4 @@ pub(super) fn finish(reason: Option<&Value>, sequence: Option<&Value>) -> (Optio
         rest.insert("stop_reason".to_owned(), sequence.clone());
     }
     (Some(finish.to_owned()), rest)
-}
-
-/// Counts as a chat has them: Anthropic counts cached input apart, a chat counts it in.
-pub(super) fn usage(counts: &Map<String, Value>) -> Usage {
-    let count = |key: &str| counts.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let (read, written) = (count("cache_read_input_tokens"), count("cache_creation_input_tokens"));
-    let mut usage =
-        Usage::of(count("input_tokens").saturating_add(read).saturating_add(written), count("output_tokens"));
-    if read > 0 || written > 0 {
-        usage
-            .rest
-            .insert("prompt_tokens_details".to_owned(), json!({"cached_tokens": read, "cache_write_tokens": written}));
-    }
-    for (key, value) in counts {
-        if !matches!(key.as_str(), "input_tokens" | "output_tokens") && !value.is_null() {
-            usage.rest.insert(key.clone(), value.clone());
-        }
-    }
-    usage
 }

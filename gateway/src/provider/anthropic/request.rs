@@ -8,25 +8,31 @@ use llm::{Chat, Error, Message, Role};
 use serde_json::{Map, Value, json};
 
 use content::{blocks, tool_result, tool_use};
-use options::{refuse_inexpressible, translate_rest};
-use tools::{tool, tool_choice};
+use options::{translate_rest, typed};
+
+use crate::losses::Losses;
 
 /// The body. Fields that a chat does not know pass through, so that Anthropic's own (`thinking`, `container`…) work,
 /// and Anthropic itself refuses what neither knows.
-pub(super) fn body(chat: Chat, stream: bool, output_tokens_default: u32) -> Result<Vec<u8>, Error> {
-    let mut rest = chat.rest.clone();
-    refuse_inexpressible(&chat, &rest)?;
+pub(super) fn body(
+    mut chat: Chat,
+    stream: bool,
+    output_tokens_default: u32,
+    losses: &mut Losses,
+) -> Result<Vec<u8>, Error> {
+    typed(&mut chat, losses)?;
+    let mut rest = chat.rest;
+    let max_tokens = chat.max_completion_tokens.or(chat.max_tokens).unwrap_or(output_tokens_default);
     let mut body = Map::new();
-    body.insert("model".to_owned(), chat.model.clone().into());
-    body.insert("max_tokens".to_owned(), chat.output_tokens_max().unwrap_or(output_tokens_default).into());
-    let (system, messages) = turns(chat.messages)?;
+    body.insert("model".to_owned(), chat.model.into());
+    body.insert("max_tokens".to_owned(), max_tokens.into());
+    let (system, messages) = turns(chat.messages, losses)?;
     if let Some(system) = system {
         body.insert("system".to_owned(), system);
     }
     body.insert("messages".to_owned(), messages);
     if let Some(temperature) = chat.temperature {
-        // OpenAI's scale ends at 2, Anthropic's at 1; below that they mean the same.
-        body.insert("temperature".to_owned(), temperature.min(1.0).into());
+        body.insert("temperature".to_owned(), temperature.into());
     }
     if let Some(top_p) = chat.top_p {
         body.insert("top_p".to_owned(), top_p.into());
@@ -40,14 +46,16 @@ pub(super) fn body(chat: Chat, stream: bool, output_tokens_default: u32) -> Resu
     if stream {
         body.insert("stream".to_owned(), true.into());
     }
-    if !chat.tools.is_empty() {
-        body.insert("tools".to_owned(), chat.tools.into_iter().map(tool).collect::<Result<Value, Error>>()?);
-    }
-    let is_parallel_off = rest.remove("parallel_tool_calls") == Some(Value::Bool(false));
-    if let Some(choice) = tool_choice(chat.tool_choice, is_parallel_off && body.contains_key("tools"))? {
+    let choice = tools::narrowed(&mut chat.tools, chat.tool_choice);
+    let tools: Vec<Value> = tools::tools(chat.tools, losses)?;
+    let is_parallel_off = rest.shift_remove("parallel_tool_calls") == Some(Value::Bool(false));
+    if let Some(choice) = tools::tool_choice(choice, is_parallel_off && !tools.is_empty())? {
         body.insert("tool_choice".to_owned(), choice);
     }
-    translate_rest(&mut rest, &mut body)?;
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), tools.into());
+    }
+    translate_rest(&mut rest, &mut body, losses)?;
     for (key, value) in rest {
         body.entry(key).or_insert(value);
     }
@@ -55,19 +63,22 @@ pub(super) fn body(chat: Chat, stream: bool, output_tokens_default: u32) -> Resu
 }
 
 /// The system prompt, and the turns: user and assistant in alternation, the results of tools in the user's.
-fn turns(messages: Vec<Message>) -> Result<(Option<Value>, Value), Error> {
+fn turns(messages: Vec<Message>, losses: &mut Losses) -> Result<(Option<Value>, Value), Error> {
     let mut system: Vec<Value> = Vec::new();
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
     for (index, message) in messages.into_iter().enumerate() {
         let at = format!("messages[{index}]");
+        if message.name.is_some() {
+            losses.add(format!("{at}.name"), "is left out: Anthropic's turns have no names");
+        }
         let (role, blocks) = match &message.role {
             Role::System | Role::Developer => {
-                system.extend(blocks(message.content, &at)?);
+                system.extend(blocks(message.content, &at, losses)?);
                 continue;
             }
-            Role::User => ("user", blocks(message.content, &at)?),
-            Role::Tool => ("user", vec![tool_result(message, &at)?]),
-            Role::Assistant => ("assistant", assistant(message, &at)?),
+            Role::User => ("user", blocks(message.content, &at, losses)?),
+            Role::Tool => ("user", vec![tool_result(message, &at, losses)?]),
+            Role::Assistant => ("assistant", assistant(message, &at, losses)?),
             Role::Other(role) => {
                 return Err(Error::invalid(
                     format!("{at}.role"),
@@ -100,12 +111,22 @@ fn turns(messages: Vec<Message>) -> Result<(Option<Value>, Value), Error> {
 }
 
 /// An assistant's turn: what it thought, what it said, then the tools that it called.
-fn assistant(message: Message, at: &str) -> Result<Vec<Value>, Error> {
+fn assistant(mut message: Message, at: &str, losses: &mut Losses) -> Result<Vec<Value>, Error> {
+    // A whole turn as Anthropic said it: searches, code runs, citations.
+    if let Some(Value::Array(own)) = message.rest.get_mut("content_blocks") {
+        return Ok(std::mem::take(own));
+    }
     let mut all = Vec::new();
     if let Some(Value::Array(thoughts)) = message.rest.get("thinking_blocks") {
         all.extend(thoughts.iter().cloned());
+    } else if message.rest.contains_key("reasoning_content") {
+        let field = format!("{at}.reasoning_content");
+        losses.add(field, "is left out: Anthropic's models take back only thoughts that they signed");
     }
-    all.extend(blocks(message.content, at)?);
+    all.extend(blocks(message.content, at, losses)?);
+    if let Some(Value::String(refusal)) = message.rest.get("refusal").filter(|it| *it != "") {
+        all.push(json!({"type": "text", "text": refusal}));
+    }
     for (index, call) in message.tool_calls.iter().enumerate() {
         all.push(tool_use(call, &format!("{at}.tool_calls[{index}]"))?);
     }
@@ -137,8 +158,16 @@ mod tests {
     use super::*;
 
     fn translate(chat: Value) -> Result<Value, Error> {
+        lossy(chat).map(|it| it.0)
+    }
+
+    /// The body, and the fields that it lacks.
+    fn lossy(chat: Value) -> Result<(Value, Vec<String>), Error> {
         let chat: Chat = serde_json::from_value(chat).unwrap();
-        body(chat, false, 100).map(|it| serde_json::from_slice(&it).unwrap())
+        let mut losses = Losses::default();
+        let body = body(chat, false, 100, &mut losses)?;
+        let lost = losses.as_slice().iter().map(|it| it.field.clone()).collect();
+        Ok((serde_json::from_slice(&body).unwrap(), lost))
     }
 
     #[test]
@@ -216,15 +245,9 @@ mod tests {
             assert_eq!(got, param);
         };
         check(json!({"n": 2}), "n");
-        check(json!({"logprobs": true}), "logprobs");
-        check(json!({"presence_penalty": 0.5}), "presence_penalty");
-        check(json!({"response_format": {"type": "json_object"}}), "response_format");
+        check(json!({"response_format": {"type": "grammar"}}), "response_format");
         check(json!({"tool_choice": "maybe"}), "tool_choice");
         check(json!({"messages": [{"role": "critic", "content": "no"}]}), "messages[0].role");
-        check(
-            json!({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}),
-            "messages[0].content[0]",
-        );
         check(
             json!({"messages": [{"role": "assistant", "tool_calls": [
                 {"id": "a", "function": {"name": "f", "arguments": "{oops"}}]}]}),
@@ -233,12 +256,63 @@ mod tests {
     }
 
     #[test]
+    fn what_messages_have_no_field_for_is_named() {
+        let check = |extra: Value, lost: &[&str]| {
+            let mut chat = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+            chat.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let (body, got) = lossy(chat).unwrap();
+            assert_eq!(got, lost);
+            for field in lost.iter().filter(|it| **it != "temperature" && !it.contains('[')) {
+                assert!(body.get(field).is_none(), "{field} is in {body}");
+            }
+        };
+        check(json!({"seed": 1, "temperature": 1.5}), &["seed", "temperature"]);
+        check(json!({"logprobs": true, "top_logprobs": 0, "presence_penalty": 0.5}), &["logprobs", "presence_penalty"]);
+        check(json!({"response_format": {"type": "json_object"}}), &["response_format"]);
+        check(json!({"store": false, "modalities": ["text"], "stream_options": {}, "user": "u"}), &[]);
+        check(json!({"metadata": {"a": "b"}, "service_tier": "flex"}), &["service_tier", "metadata"]);
+        check(
+            json!({"messages": [{"role": "user", "name": "Ann", "content": [
+                {"type": "text", "text": "hear"}, {"type": "input_audio", "input_audio": {}}]}]}),
+            &["messages[0].name", "messages[0].content[1]"],
+        );
+        check(json!({"tools": [{"type": "custom", "custom": {"name": "c"}}]}), &["tools[0]"]);
+    }
+
+    #[test]
+    fn only_the_allowed_tools_are_offered() {
+        let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+        let choice = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [tool("b")]}});
+        let body = translate(json!({
+            "model": "m", "messages": [{"role": "user", "content": "hi"}],
+            "tools": [tool("a"), tool("b")], "tool_choice": choice,
+        }))
+        .unwrap();
+        assert_eq!(body["tool_choice"], json!({"type": "any"}));
+        assert_eq!(body["tools"].as_array().unwrap().len(), 1);
+        assert_eq!(body["tools"][0]["name"], "b");
+    }
+
+    #[test]
+    fn a_turn_of_anthropics_own_comes_back_as_it_was() {
+        let blocks = json!([
+            {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+            {"type": "text", "text": "x", "citations": [{"type": "web_search_result_location"}]}]);
+        let body = translate(json!({"model": "m", "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "x", "content_blocks": blocks}, {"role": "user", "content": "more"}]}))
+        .unwrap();
+        assert_eq!(body["messages"][1]["content"], blocks);
+    }
+
+    #[test]
     fn a_schema_closes_its_objects_and_own_fields_pass() {
         let body = translate(json!({
             "model": "m", "messages": [{"role": "user", "content": "hi"}], "presence_penalty": 0, "store": false,
             "thinking": {"type": "enabled", "budget_tokens": 1024}, "reasoning_effort": "xhigh",
             "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema":
-                {"type": "object", "properties": {"a": {"type": "object", "properties": {}}}}}},
+                {"type": "object", "properties": {"a": {"type": ["object", "null"], "properties": {}},
+                    "b": {"enum": [{"type": "object"}]}}}}},
         }))
         .unwrap();
         assert_eq!(
@@ -247,7 +321,8 @@ mod tests {
                 "model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}],
                 "output_config": {"effort": "max", "format": {"type": "json_schema", "schema":
                     {"type": "object", "additionalProperties": false, "properties":
-                        {"a": {"type": "object", "properties": {}, "additionalProperties": false}}}}},
+                        {"a": {"type": ["object", "null"], "properties": {}, "additionalProperties": false},
+                         "b": {"enum": [{"type": "object"}]}}}}},
                 "thinking": {"type": "enabled", "budget_tokens": 1024},
             })
         );

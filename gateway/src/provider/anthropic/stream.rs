@@ -6,8 +6,9 @@ use llm::sse::Event;
 use llm::{ChatChunk, ChunkChoice, Delta, Error, FunctionCall, Rest, Role, ToolCallDelta, unix_seconds};
 use serde_json::{Map, Value, json};
 
-use super::reply::{finish, usage};
+use super::reply::finish;
 use crate::dialect::EventReader;
+use crate::dialect::messages::usage_of_message;
 use crate::provider::upstream::bad_gateway;
 
 /// What has been said so far, as far as the next chunk depends on it.
@@ -169,7 +170,7 @@ impl Translator {
         out.push(last);
         let mut counts = self.chunk(Delta::default());
         counts.choices.clear();
-        counts.usage = Some(usage(&self.counts));
+        counts.usage = Some(usage_of_message(&self.counts));
         out.push(counts);
     }
 

@@ -1,5 +1,6 @@
 //! The formats that callers speak: how each asks, and how the facts are read from its answers.
 
+pub(super) mod messages;
 pub(super) mod openai;
 
 use serde_json::Value;

@@ -3,8 +3,10 @@
 use llm::{Content, Error, Message, Part, ToolCall};
 use serde_json::{Map, Value, json};
 
+use crate::losses::Losses;
+
 /// A content as blocks. Empty texts are left out, because Anthropic refuses them.
-pub(super) fn blocks(content: Option<Content>, at: &str) -> Result<Vec<Value>, Error> {
+pub(super) fn blocks(content: Option<Content>, at: &str, losses: &mut Losses) -> Result<Vec<Value>, Error> {
     match content {
         None => Ok(Vec::new()),
         Some(Content::Text(text)) if text.is_empty() => Ok(Vec::new()),
@@ -13,12 +15,13 @@ pub(super) fn blocks(content: Option<Content>, at: &str) -> Result<Vec<Value>, E
             .into_iter()
             .enumerate()
             .filter(|(_, it)| it.kind != "text" || it.text.as_ref().is_some_and(|text| !text.is_empty()))
-            .map(|(index, it)| block(it, &format!("{at}.content[{index}]")))
+            .filter_map(|(index, it)| block(it, &format!("{at}.content[{index}]"), losses).transpose())
             .collect(),
     }
 }
 
-fn block(mut part: Part, at: &str) -> Result<Value, Error> {
+/// A part as a block; `None` for what Anthropic's models cannot perceive.
+fn block(mut part: Part, at: &str, losses: &mut Losses) -> Result<Option<Value>, Error> {
     let cache_control = part.rest.remove("cache_control");
     let mut block = match part.kind.as_str() {
         "text" => json!({"type": "text", "text": part.text.unwrap_or_default()}),
@@ -33,7 +36,8 @@ fn block(mut part: Part, at: &str) -> Result<Value, Error> {
         }
         "file" => file(part.rest.get("file").unwrap_or(&Value::Null), at)?,
         "input_audio" => {
-            return Err(Error::invalid(at, "Anthropic's models take no audio; send text, images or PDF files"));
+            losses.add(at, "is left out: Anthropic's models take no audio");
+            return Ok(None);
         }
         // One of Anthropic's own blocks, written as Anthropic has it.
         _ => {
@@ -49,7 +53,7 @@ fn block(mut part: Part, at: &str) -> Result<Value, Error> {
     if let Some(cache_control) = cache_control {
         block["cache_control"] = cache_control;
     }
-    Ok(block)
+    Ok(Some(block))
 }
 
 fn file(file: &Value, at: &str) -> Result<Value, Error> {
@@ -99,7 +103,7 @@ pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
 }
 
 /// What a tool gave.
-pub(super) fn tool_result(message: Message, at: &str) -> Result<Value, Error> {
+pub(super) fn tool_result(message: Message, at: &str, losses: &mut Losses) -> Result<Value, Error> {
     let id = message.tool_call_id.ok_or_else(|| {
         Error::invalid(
             format!("{at}.tool_call_id"),
@@ -110,7 +114,7 @@ pub(super) fn tool_result(message: Message, at: &str) -> Result<Value, Error> {
     match message.content {
         Some(Content::Text(text)) => block["content"] = text.into(),
         content => {
-            let blocks = blocks(content, at)?;
+            let blocks = blocks(content, at, losses)?;
             if !blocks.is_empty() {
                 block["content"] = blocks.into();
             }

@@ -3,11 +3,36 @@
 use llm::{Error, Tool};
 use serde_json::{Map, Value, json};
 
-pub(super) fn tool(tool: Tool) -> Result<Value, Error> {
-    if tool.kind != "function" {
-        if tool.kind == "custom" && tool.rest.contains_key("custom") {
-            return Err(Error::invalid("tools", "Anthropic's models take no free-form `custom` tools; use a function"));
+use crate::losses::Losses;
+
+/// The tools that Anthropic's models can call.
+pub(super) fn tools(tools: Vec<Tool>, losses: &mut Losses) -> Result<Vec<Value>, Error> {
+    let mut all = Vec::with_capacity(tools.len());
+    for (index, it) in tools.into_iter().enumerate() {
+        if it.kind == "custom" && it.rest.contains_key("custom") {
+            losses.add(format!("tools[{index}]"), "is left out: Anthropic's models take functions, no free-form tools");
+        } else {
+            all.push(tool(it)?);
         }
+    }
+    Ok(all)
+}
+
+/// A choice among some of the tools only: the others are not offered, and what is left is the choice's mode.
+pub(super) fn narrowed(tools: &mut Vec<Tool>, choice: Option<Value>) -> Option<Value> {
+    let choice = choice?;
+    if choice["type"] != "allowed_tools" {
+        return Some(choice);
+    }
+    let allowed = choice.get("allowed_tools").unwrap_or(&choice);
+    let names: Vec<&Value> =
+        allowed["tools"].as_array().into_iter().flatten().map(|it| &it["function"]["name"]).collect();
+    tools.retain(|it| names.contains(&&it.rest.get("function").unwrap_or(&Value::Null)["name"]));
+    Some(allowed["mode"].clone())
+}
+
+fn tool(tool: Tool) -> Result<Value, Error> {
+    if tool.kind != "function" {
         // One of Anthropic's own tools, written as Anthropic has it.
         let mut own = tool.rest;
         own.insert("type".to_owned(), tool.kind.into());
@@ -25,12 +50,14 @@ pub(super) fn tool(tool: Tool) -> Result<Value, Error> {
     schema.entry("properties").or_insert(json!({}));
     let mut out = Map::new();
     out.insert("name".to_owned(), function.get("name").cloned().unwrap_or_default());
-    for (from, holder) in [("description", function), ("strict", function), ("cache_control", &tool.rest)] {
-        if let Some(value) = holder.get(from).filter(|it| !it.is_null()) {
-            out.insert(from.to_owned(), value.clone());
+    for name in ["description", "strict"] {
+        if let Some(value) = function.get(name).filter(|it| !it.is_null()) {
+            out.insert(name.to_owned(), value.clone());
         }
     }
     out.insert("input_schema".to_owned(), schema.into());
+    // Anthropic's own fields: `cache_control`, `defer_loading`…
+    out.extend(tool.rest.iter().filter(|(name, _)| *name != "function").map(|(name, it)| (name.clone(), it.clone())));
     Ok(out.into())
 }
 
