@@ -234,10 +234,10 @@ impl Meter {
     }
 
     /// Notes what an answer counts that will not reach the caller.
-    pub(crate) fn counted(&mut self, facts: &WholeFacts<'_>) {
+    pub(crate) fn counted(&mut self, form: Dialect, facts: &WholeFacts<'_>) {
         self.tier = facts.tier();
         if let Some(call) = &mut self.call {
-            call.usage = facts.usage();
+            call.usage = facts.usage(form);
         }
     }
 

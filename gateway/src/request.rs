@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) caller: Arc<Caller>,
     /// What it lost where it was translated before it got here.
     lost: Losses,
+    /// Whether the body was another format's, and may carry along what only that format has words for.
+    pub(crate) is_translated: bool,
     /// The body as a chat, where it has been read already.
     chat: Option<Arc<Chat>>,
     /// The same call in OpenAI's words, translated when it is first asked for, and what that lost.
@@ -69,6 +71,7 @@ impl Request {
             include_usage: true,
             caller: Arc::default(),
             lost: Losses::default(),
+            is_translated: false,
             chat: None,
             pivot: OnceLock::new(),
         }
@@ -92,6 +95,7 @@ impl Request {
             include_usage: self.include_usage,
             caller: Arc::clone(&self.caller),
             lost: Losses::default(),
+            is_translated: self.is_translated || self.dialect != Dialect::OpenAi,
             chat: Some(Arc::new(chat)),
             pivot: OnceLock::new(),
         })

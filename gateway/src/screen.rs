@@ -65,10 +65,11 @@ impl Watch {
                 ReplyBody::Whole(body) => body.clone(),
                 ReplyBody::Stream(_) => bytes::Bytes::new(),
             };
+            let form = reply.form;
             reply = guardrails.reply(request.kind, reply, &decisions).inspect_err(|_| {
                 // It was paid for nevertheless.
                 if let Ok(facts) = serde_json::from_slice(&body) {
-                    meter.counted(&facts);
+                    meter.counted(form, &facts);
                 }
             })?;
         }

@@ -61,9 +61,8 @@ impl OpenAi {
 impl Provider for OpenAi {
     async fn call(&self, request: &Request) -> llm::Result<Reply> {
         let mut losses = Losses::default();
-        let is_translated = request.dialect != Dialect::OpenAi;
         let mut request = Cow::Borrowed(request.pivot(&mut losses)?);
-        if is_translated && request.kind == Kind::Chat {
+        if request.is_translated && request.kind == Kind::Chat {
             let chat = fit(request.chat()?, self.taker, &mut losses);
             request = Cow::Owned(request.with_chat(chat)?);
         }

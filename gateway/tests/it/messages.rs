@@ -73,8 +73,11 @@ async fn anthropics_events_pass_as_they_came() {
         json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}),
         json!({"type": "message_stop"}),
     ];
-    let wire: String =
-        events.iter().map(|it| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap())).collect();
+    let mut wire = Vec::new();
+    for it in &events {
+        llm::sse::encode(it["type"].as_str(), &it.to_string(), &mut wire);
+    }
+    let wire = String::from_utf8(wire).unwrap();
     provider.will(Reply::sse(&wire));
     let mut body = hello("claude");
     body["stream"] = true.into();
