@@ -3,6 +3,7 @@
 //! OpenAI's chat is the pivot: what a caller asks in another format becomes a [`Chat`], and chunks of a chat become that
 //! format's events, unless the provider speaks the caller's format itself and everything passes unread.
 
+pub(crate) mod gemini;
 pub(crate) mod messages;
 
 use bytes::Bytes;
@@ -23,7 +24,6 @@ pub(crate) enum Dialect {
     /// Anthropic's messages.
     Messages,
     /// Google's generateContent.
-    #[expect(dead_code, reason = "its ingress takes this away")]
     Gemini,
 }
 
@@ -43,6 +43,10 @@ pub(crate) trait EventReader: Send {
     fn read(&mut self, event: &Event, out: &mut Vec<ChatChunk>) -> Result<(), Error>;
     /// Whether the format's own end has been seen: a stream that ends before it was cut short.
     fn is_done(&self) -> bool;
+    /// Whether more may follow after that end, so that only the end of the connection is the end of the stream.
+    fn ends_with_connection(&self) -> bool {
+        false
+    }
 }
 
 impl Dialect {

@@ -4,6 +4,7 @@ mod anthropic;
 mod aws;
 mod bedrock;
 mod compatible;
+mod gemini;
 mod local;
 mod media;
 mod modelled;
@@ -107,23 +108,25 @@ enum Make {
     Compatible(&'static compatible::Row),
     Anthropic,
     Bedrock,
+    Gemini,
     Local,
 }
 
 /// The vendors with an implementation of their own.
-const OWN: [Vendor; 6] = [
+const OWN: &[Vendor] = &[
     Vendor { name: "openai", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: false } },
     Vendor { name: "azure", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: true } },
     Vendor { name: "anthropic", prefix: "anthropic_", settings: anthropic::SETTINGS, make: Make::Anthropic },
     Vendor { name: "bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "amazon-bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
+    Vendor { name: "gemini", prefix: "gemini_", settings: gemini::SETTINGS, make: Make::Gemini },
     Vendor { name: "local", prefix: "model_", settings: local::SETTINGS, make: Make::Local },
 ];
 
 /// The vendor of a name, whose case and `-` or `_` do not matter.
 pub(crate) fn find(name: &str) -> Option<Vendor> {
     let plain = plain(name);
-    OWN.into_iter().find(|it| it.name == plain).or_else(|| compatible::find(&plain).map(vendor_of))
+    OWN.iter().copied().find(|it| it.name == plain).or_else(|| compatible::find(&plain).map(vendor_of))
 }
 
 /// The names of all vendors.
@@ -166,6 +169,7 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         Make::Compatible(row) => compatible::build(endpoint, row, &mut builder.clients),
         Make::Anthropic => anthropic::build(endpoint, &mut builder.clients),
         Make::Bedrock => bedrock::build(endpoint, &mut builder.clients),
+        Make::Gemini => gemini::build(endpoint, &mut builder.clients),
         Make::Local => local::build(endpoint, builder),
     }
 }

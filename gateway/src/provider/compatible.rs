@@ -55,7 +55,6 @@ pub(crate) const ROWS: &[Row] = &[
     hosted("perplexity", "perplexity_", "https://api.perplexity.ai", COUNTS_UNASKED),
     hosted("nvidia", "nvidia_", "https://integrate.api.nvidia.com/v1", PLAIN),
     hosted("mistral", "mistral_", "https://api.mistral.ai/v1", COUNTS_UNASKED),
-    hosted("gemini", "gemini_", "https://generativelanguage.googleapis.com/v1beta/openai", PLAIN),
     hosted("cohere", "cohere_", "https://api.cohere.ai/compatibility/v1", PLAIN),
     hosted("huggingface", "huggingface_", "https://router.huggingface.co/v1", PLAIN),
     hosted("sambanova", "sambanova_", "https://api.sambanova.ai/v1", PLAIN),

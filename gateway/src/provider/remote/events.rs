@@ -81,7 +81,7 @@ impl State {
                 )));
             };
             self.reader.read(&event, &mut self.scratch)?;
-            self.is_over = self.reader.is_done();
+            self.is_over = self.reader.is_done() && !self.reader.ends_with_connection();
             match self.how {
                 How::AsItIs => self.ready.push_back(Frame::Native(event, std::mem::take(&mut self.scratch))),
                 How::AsChunks { of_completion } => {

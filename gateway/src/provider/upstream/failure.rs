@@ -26,7 +26,10 @@ pub(super) fn failure(who: &str, status: u16, headers: &HeaderMap, body: &[u8], 
         body.as_ref().and_then(|it| it.pointer("/error/code")).is_some_and(|it| it == "insufficient_quota");
     match status {
         // An empty purse does not fill by waiting.
-        429 if !is_out_of_quota => Error::Limited { message, retry_after: retry_after(headers) },
+        429 if !is_out_of_quota => {
+            let retry_after = retry_after(headers).or_else(|| body.as_ref().and_then(googles_delay));
+            Error::Limited { message, retry_after }
+        }
         400..=599 => Error::Upstream { status, message, body },
         _ => bad_gateway(message),
     }
@@ -125,6 +128,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let seconds = number("retry-after-ms").map(|it| it / 1000.0).or_else(|| number("retry-after"))?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// How long Google asks to wait: `{"retryDelay": "34.07s"}` among the details of its error.
+fn googles_delay(body: &Value) -> Option<Duration> {
+    let details = body.get(0).unwrap_or(body).pointer("/error/details")?.as_array()?;
+    let delay = details.iter().find_map(|it| it.get("retryDelay")?.as_str())?;
+    Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Families that no provider here speaks yet.
-pub(super) const WAITING: &[&str] = &["responses", "gemini", "cohere2", "ollama"];
+pub(super) const WAITING: &[&str] = &["responses", "cohere2", "ollama"];
 
 /// One server of which there are recordings.
 pub(super) struct Host {
@@ -82,7 +82,30 @@ const HOSTS: &[Host] = &[
             )
         },
     },
+    gemini("generativelanguage.googleapis.com"),
+    gemini("aiplatform.googleapis.com"),
 ];
+
+const fn gemini(at: &'static str) -> Host {
+    Host {
+        family: "gemini",
+        at,
+        provider: "gemini",
+        config: KEYED,
+        finish: |it, calls_tools| match it {
+            "MAX_TOKENS" => "length",
+            _ if calls_tools => "tool_calls",
+            _ => "stop",
+        },
+        tokens: |usage| {
+            let count = |key: &str| usage[key].as_u64().unwrap_or_default();
+            (
+                count("promptTokenCount") + count("toolUsePromptTokenCount"),
+                count("candidatesTokenCount") + count("thoughtsTokenCount"),
+            )
+        },
+    }
+}
 
 impl Host {
     /// The endpoint that asks this server.
