@@ -35,7 +35,8 @@ fn answer(parts: &Value, finish: Option<&str>) -> Value {
 }
 
 fn events(list: &[Value]) -> String {
-    list.iter().map(|it| format!("data: {it}\r\n\r\n")).collect()
+    let events: Vec<String> = list.iter().map(|it| format!("data: {it}\r\n\r\n")).collect();
+    events.concat()
 }
 
 #[tokio::test]
