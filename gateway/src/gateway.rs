@@ -12,8 +12,10 @@ use tokio::sync::mpsc::Sender;
 use crate::admission::Admission;
 use crate::answer::{Answer, Failed};
 use crate::cache::Caches;
+use crate::http::status_of;
 use crate::metering::{Meter, Recorder, unix_ns};
 use crate::model::EndpointModel;
+use crate::observe::Metrics;
 use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
 use crate::screen::{self, Watch};
@@ -99,6 +101,20 @@ impl Gateway {
         self.0.recorder.dropped()
     }
 
+    /// Records of calls that were taken and could not be kept; they are told with the metrics.
+    pub fn lost_calls(&self, count: u64) {
+        self.metrics().lost_records(count);
+    }
+
+    /// Everything that is counted and measured, as `GET /metrics` tells it.
+    pub fn metrics_text(&self) -> String {
+        self.metrics().text(&self.reloads())
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.recorder.metrics
+    }
+
     pub(crate) fn started_unix_s(&self) -> u64 {
         self.0.started_unix_s
     }
@@ -110,7 +126,9 @@ impl Gateway {
 
     /// Makes a call. Calls that are turned away never begin and leave no record.
     pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Failed> {
-        let permit = self.0.admission.admit(served, &request).await?;
+        let permit = self.0.admission.admit(served, &request).await.inspect_err(|error| {
+            self.metrics().refused(served.name(), status_of(error));
+        })?;
         let meter = Meter::start(Arc::clone(&self.0.recorder), id, served, &request, permit);
         match served.screen() {
             Some(it) => screen::call(it, served, &request, meter).await,

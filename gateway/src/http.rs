@@ -4,9 +4,9 @@ mod body;
 mod error;
 mod named;
 
-use axum::Router;
+use axum::{Router, middleware};
 
-use crate::{Gateway, ingress};
+use crate::{Gateway, ingress, observe};
 
 pub(crate) use body::read;
 pub(crate) use error::{details_of, status_of};
@@ -18,5 +18,8 @@ pub fn router(gateway: Gateway) -> Router {
         .merge(ingress::openai::router())
         .merge(ingress::messages::router())
         .merge(ingress::mlflow::router())
+        // Each ingress stands above, so that its requests are measured.
+        .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
+        .merge(observe::http::router())
         .with_state(gateway)
 }

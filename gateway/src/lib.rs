@@ -24,6 +24,7 @@ mod limits;
 mod losses;
 mod metering;
 mod model;
+mod observe;
 mod provider;
 mod request;
 mod routing;

@@ -4,7 +4,6 @@ mod assembly;
 pub(crate) mod facts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use crate::endpoint::Kind;
 use crate::guardrails::{Decision, Decisions};
 use crate::http::status_of;
 use crate::losses::{Loss, Losses};
+use crate::observe::{InFlight, Metrics};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 use assembly::Assembly;
@@ -118,16 +118,16 @@ impl Outcome {
 /// Takes the records, and counts those that found no room.
 pub(crate) struct Recorder {
     sender: Option<Sender<Call>>,
-    dropped: AtomicU64,
+    pub(crate) metrics: Metrics,
 }
 
 impl Recorder {
     pub(crate) fn new(sender: Option<Sender<Call>>) -> Self {
-        Self { sender, dropped: AtomicU64::new(0) }
+        Self { sender, metrics: Metrics::default() }
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.metrics.dropped_records()
     }
 
     fn record(&self, call: Call) {
@@ -135,7 +135,7 @@ impl Recorder {
         if let Some(sender) = &self.sender
             && let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = sender.try_send(call)
         {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.metrics.dropped_record();
         }
     }
 }
@@ -145,6 +145,8 @@ pub(crate) struct Meter {
     recorder: Arc<Recorder>,
     call: Option<Call>,
     permit: Option<Permit>,
+    /// The call counts as under way.
+    _in_flight: InFlight,
     started: Instant,
     decisions: Option<Decisions>,
     assembly: Assembly,
@@ -165,7 +167,8 @@ impl Meter {
         let is_recording = recorder.sender.is_some();
         let call = Call {
             id,
-            endpoint: String::new(),
+            // Until somebody is asked; a call that is stopped before keeps it.
+            endpoint: served.name().to_owned(),
             route: match served {
                 Served::Endpoint(_) => None,
                 Served::Route(route) => Some(route.info.name.clone()),
@@ -191,6 +194,7 @@ impl Meter {
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);
         Self {
+            _in_flight: recorder.metrics.begun(),
             recorder,
             call: Some(call),
             permit: Some(permit),
@@ -324,6 +328,7 @@ impl Meter {
         if let Some(permit) = self.permit.take() {
             permit.settle(&call);
         }
+        self.recorder.metrics.finished(&call);
         self.recorder.record(call);
         cost
     }

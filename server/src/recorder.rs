@@ -7,7 +7,7 @@ mod trace;
 
 use std::{collections::HashMap, time::Duration};
 
-use gateway::Call;
+use gateway::{Call, Gateway};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracking::{
@@ -42,9 +42,10 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts recording what comes through the channel into the store.
-    pub(crate) fn start(tracking: &Tracking, calls: mpsc::Receiver<Call>) -> Self {
+    /// The gateway is told of what is lost.
+    pub(crate) fn start(tracking: &Tracking, calls: mpsc::Receiver<Call>, gateway: Option<Gateway>) -> Self {
         let finishing = CancellationToken::new();
-        let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), lost: 0 };
+        let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), gateway, lost: 0 };
         let task = tokio::spawn(writer.run(calls, finishing.clone()));
         Self { finishing, task }
     }
@@ -62,6 +63,7 @@ struct Writer {
     store: Store,
     /// The experiment of each endpoint that has been called.
     experiments: HashMap<String, ExperimentId>,
+    gateway: Option<Gateway>,
     lost: u64,
 }
 
@@ -100,6 +102,9 @@ impl Writer {
                 }
                 Err(error) => {
                     self.lost += calls.len() as u64;
+                    if let Some(gateway) = &self.gateway {
+                        gateway.lost_calls(calls.len() as u64);
+                    }
                     let error = anyhow::Error::new(error);
                     tracing::error!("recording {} calls failed ({} lost so far): {error:#}", calls.len(), self.lost);
                 }

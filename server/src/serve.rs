@@ -57,7 +57,7 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     let db = db::Db::open(&database.uri).await?;
     let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
     let admin = admin_options.map(|it| admin::open(db, &tracking, it));
-    let recorder = Recorder::start(&tracking, recorded);
+    let recorder = Recorder::start(&tracking, recorded, gateway.clone());
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     let app = app::everything(tracking, gateway, admin, &config);
     serve(listener, app, config.static_prefix()).await?;

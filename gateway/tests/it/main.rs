@@ -15,6 +15,7 @@ mod in_process;
 mod limits;
 mod messages;
 mod mlflow;
+mod observe;
 mod openai;
 mod recordings;
 mod reload;
