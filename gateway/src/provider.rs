@@ -3,11 +3,15 @@
 mod anthropic;
 mod aws;
 mod bedrock;
+mod chunks;
+mod cohere;
 mod compatible;
 mod gemini;
+mod leftover;
 mod local;
 mod media;
 mod modelled;
+mod ollama;
 mod openai;
 mod protocol;
 mod remote;
@@ -109,6 +113,8 @@ enum Make {
     Anthropic,
     Bedrock,
     Gemini,
+    Cohere,
+    Ollama,
     Local,
 }
 
@@ -120,6 +126,8 @@ const OWN: &[Vendor] = &[
     Vendor { name: "bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "amazon-bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "gemini", prefix: "gemini_", settings: gemini::SETTINGS, make: Make::Gemini },
+    Vendor { name: "cohere", prefix: "cohere_", settings: cohere::SETTINGS, make: Make::Cohere },
+    Vendor { name: "ollama", prefix: "ollama_", settings: ollama::SETTINGS, make: Make::Ollama },
     Vendor { name: "local", prefix: "model_", settings: local::SETTINGS, make: Make::Local },
 ];
 
@@ -170,6 +178,8 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         Make::Anthropic => anthropic::build(endpoint, &mut builder.clients),
         Make::Bedrock => bedrock::build(endpoint, &mut builder.clients),
         Make::Gemini => gemini::build(endpoint, &mut builder.clients),
+        Make::Cohere => cohere::build(endpoint, &mut builder.clients),
+        Make::Ollama => ollama::build(endpoint, &mut builder.clients),
         Make::Local => local::build(endpoint, builder),
     }
 }

@@ -43,6 +43,9 @@ const fn self_hosted(name: &'static str, prefix: &'static str, base: &'static st
     Row { name, prefix, base: Some(base), key: Key::Optional, quirks: PLAIN }
 }
 
+/// Ollama where it imitates OpenAI, as its address then tells.
+pub(super) const OLLAMA: Row = self_hosted("ollama", "ollama_", "http://127.0.0.1:11434/v1");
+
 pub(crate) const ROWS: &[Row] = &[
     hosted("groq", "groq_", "https://api.groq.com/openai/v1", PLAIN),
     hosted("together", "together_", "https://api.together.xyz/v1", PLAIN),
@@ -55,11 +58,9 @@ pub(crate) const ROWS: &[Row] = &[
     hosted("perplexity", "perplexity_", "https://api.perplexity.ai", COUNTS_UNASKED),
     hosted("nvidia", "nvidia_", "https://integrate.api.nvidia.com/v1", PLAIN),
     hosted("mistral", "mistral_", "https://api.mistral.ai/v1", COUNTS_UNASKED),
-    hosted("cohere", "cohere_", "https://api.cohere.ai/compatibility/v1", PLAIN),
     hosted("huggingface", "huggingface_", "https://router.huggingface.co/v1", PLAIN),
     hosted("sambanova", "sambanova_", "https://api.sambanova.ai/v1", PLAIN),
     hosted("moonshot", "moonshot_", "https://api.moonshot.ai/v1", PLAIN),
-    self_hosted("ollama", "ollama_", "http://127.0.0.1:11434/v1"),
     self_hosted("vllm", "vllm_", "http://127.0.0.1:8000/v1"),
     self_hosted("llama-cpp", "llama_cpp_", "http://127.0.0.1:8080/v1"),
     self_hosted("lm-studio", "lm_studio_", "http://127.0.0.1:1234/v1"),

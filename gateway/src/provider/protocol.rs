@@ -54,7 +54,6 @@ pub(crate) enum Framing {
     /// Server-sent events.
     Sse,
     /// One JSON object a line.
-    #[cfg_attr(not(test), expect(dead_code, reason = "Ollama takes this away"))]
     Lines,
     /// AWS's binary messages.
     AwsEvents,

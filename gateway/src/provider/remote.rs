@@ -86,7 +86,9 @@ impl Provider for Remote {
         let frames = if is_native {
             events::native(body, self.protocol.framing(), reader)
         } else {
-            events::chunks(body, self.protocol.framing(), reader, is_completion)
+            // Readers give chats' chunks, whatever was asked.
+            let of_completion = is_completion || request.kind == Kind::Completions;
+            events::chunks(body, self.protocol.framing(), reader, of_completion)
         };
         Ok(Reply { form, headers, losses, body: ReplyBody::Stream(frames) })
     }

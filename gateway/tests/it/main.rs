@@ -20,3 +20,4 @@ mod openai;
 mod recordings;
 mod reload;
 mod support;
+mod vendors;

@@ -155,9 +155,10 @@ pub(crate) struct TestGateway {
 }
 
 impl TestGateway {
-    /// Starts a gateway of this YAML. `$KEY` is `sk-secret`, `BASE` the provider's address.
+    /// Starts a gateway of this YAML. `$KEY` is `sk-secret`, `BASE` the provider's address, `ROOT` the same without `/v1`.
     pub(crate) async fn start(yaml: &str, provider: &Provider) -> Self {
-        Self::start_with(&yaml.replace("BASE", &provider.base), Parts::default()).await
+        let root = provider.base.trim_end_matches("/v1");
+        Self::start_with(&yaml.replace("BASE", &provider.base).replace("ROOT", root), Parts::default()).await
     }
 
     pub(crate) async fn start_with(yaml: &str, parts: Parts) -> Self {

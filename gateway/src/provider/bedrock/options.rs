@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{is_claude, is_nova};
 use crate::losses::Losses;
+use crate::provider::leftover::leave_out;
 
 /// What else decides how options are said.
 pub(super) struct Options<'a> {
@@ -70,11 +71,7 @@ pub(super) fn translate(
     tier(rest.remove("service_tier").as_ref(), body, losses);
     metadata(rest.remove("metadata"), body, losses);
     rest.remove("stream_options");
-    for name in UNKNOWN {
-        if rest.remove(name).is_some_and(|it| !is_off(&it)) {
-            losses.add(name, "is left out: Bedrock has no such option");
-        }
-    }
+    leave_out(&mut rest, &UNKNOWN, "Bedrock", losses);
     if let Some(top_k) = options.top_k {
         if is_nova(options.model) {
             deep(&mut model, "inferenceConfig").insert("topK".to_owned(), top_k.into());
@@ -189,15 +186,4 @@ fn deep<'a>(map: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, 
         *slot = json!({});
     }
     slot.as_object_mut().expect("it was made an object a moment ago")
-}
-
-/// Whether a value says what is so anyway.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(items) => items.iter().all(|it| it == "text"),
-        Value::Bool(true) | Value::String(_) => false,
-    }
 }

@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use llm::sse::Event;
-use llm::{ChatChunk, ChunkChoice, Delta, Error, FunctionCall, Rest, Role, ToolCallDelta, unix_seconds};
+use llm::{ChatChunk, Error};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::reply::{finish, own, usage};
 use crate::dialect::EventReader;
+use crate::provider::chunks::ChunkMaker;
 use crate::provider::upstream::bad_gateway;
 
 /// What has been said so far, as far as the next chunk depends on it.
 pub(super) struct Translator {
     who: String,
-    id: String,
-    model: String,
-    created: u64,
+    maker: ChunkMaker,
     /// By `contentBlockIndex`, which counts blocks of all kinds.
     blocks: BTreeMap<u64, Block>,
     tool_count: u32,
@@ -36,24 +34,18 @@ impl EventReader for Translator {
         let block = said["contentBlockIndex"].as_u64().unwrap_or_default();
         match event.event.as_deref().unwrap_or_default() {
             "messageStart" => {
-                let delta = Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() };
-                out.push(self.chunk(delta));
+                out.push(self.maker.opening());
             }
             "contentBlockStart" => self.open(block, &said["start"], out),
             "contentBlockDelta" => self.delta(block, &said["delta"], out),
             "contentBlockStop" => self.close(block, out),
             "messageStop" => {
-                let (finish_reason, rest) = finish(said["stopReason"].as_str());
-                let mut last = self.chunk(Delta::default());
-                last.choices[0].finish_reason = finish_reason;
-                last.choices[0].rest = rest;
+                let mut last = self.maker.finish(finish(said["stopReason"].as_str()));
                 own(&said, &mut last.rest);
                 out.push(last);
             }
             "metadata" => {
-                let mut counts = self.chunk(Delta::default());
-                counts.choices.clear();
-                counts.usage = said.get("usage").and_then(Value::as_object).map(usage);
+                let mut counts = self.maker.counts(said.get("usage").and_then(Value::as_object).map(usage));
                 own(&said, &mut counts.rest);
                 out.push(counts);
                 self.is_done = true;
@@ -73,9 +65,7 @@ impl Translator {
     pub(super) fn new(model: &str, who: &str) -> Self {
         Self {
             who: who.to_owned(),
-            id: Uuid::new_v4().to_string(),
-            model: model.to_owned(),
-            created: unix_seconds(),
+            maker: ChunkMaker::new(model),
             blocks: BTreeMap::new(),
             tool_count: 0,
             is_done: false,
@@ -89,15 +79,8 @@ impl Translator {
         };
         let index = self.tool_count;
         self.tool_count += 1;
-        let text = |key: &str| call[key].as_str().unwrap_or_default().to_owned();
-        let call = ToolCallDelta {
-            index,
-            id: Some(text("toolUseId")),
-            kind: Some("function".to_owned()),
-            function: Some(FunctionCall { name: text("name"), arguments: String::new() }),
-            rest: Rest::new(),
-        };
-        out.push(self.chunk(Delta { tool_calls: vec![call], ..Delta::default() }));
+        let text = |key: &str| call[key].as_str().unwrap_or_default();
+        out.push(self.maker.call(index, text("toolUseId"), text("name"), ""));
         self.blocks.insert(number, Block::Tool { index, has_fragments: false });
     }
 
@@ -105,19 +88,19 @@ impl Translator {
         if let Some(Block::Own { deltas, .. }) = self.blocks.get_mut(&number) {
             deltas.push(delta.clone());
         } else if let Some(text) = delta["text"].as_str() {
-            out.push(self.chunk(Delta { content: Some(text.to_owned()), ..Delta::default() }));
+            out.push(self.maker.text(text));
         } else if let Some(fragment) = delta["toolUse"]["input"].as_str() {
             if let Some(Block::Tool { index, has_fragments }) = self.blocks.get_mut(&number)
                 && !fragment.is_empty()
             {
                 *has_fragments = true;
                 let index = *index;
-                out.push(self.arguments(index, fragment));
+                out.push(self.maker.arguments(index, fragment));
             }
         } else if let Some(thought) = delta.get("reasoningContent") {
             self.think(number, thought, out);
         } else if let Some(citation) = delta.get("citation") {
-            out.push(self.rest("citations", json!([citation])));
+            out.push(self.maker.rest("citations", json!([citation])));
         } else {
             let start = Value::Null;
             self.blocks.insert(number, Block::Own { start, deltas: vec![delta.clone()] });
@@ -126,7 +109,7 @@ impl Translator {
 
     fn think(&mut self, number: u64, thought: &Value, out: &mut Vec<ChatChunk>) {
         if let Some(data) = thought.get("redactedContent") {
-            out.push(self.rest("thinking_blocks", json!([{"type": "redacted_thinking", "data": data}])));
+            out.push(self.maker.rest("thinking_blocks", json!([{"type": "redacted_thinking", "data": data}])));
             return;
         }
         let block = self
@@ -137,45 +120,23 @@ impl Translator {
         signature.push_str(thought["signature"].as_str().unwrap_or_default());
         if let Some(fragment) = thought["text"].as_str().filter(|it| !it.is_empty()) {
             text.push_str(fragment);
-            out.push(self.rest("reasoning_content", fragment.into()));
+            out.push(self.maker.rest("reasoning_content", fragment.into()));
         }
     }
 
     fn close(&mut self, number: u64, out: &mut Vec<ChatChunk>) {
         let chunk = match self.blocks.remove(&number) {
             // A call without arguments has no fragments, but a chat's arguments are an object even then.
-            Some(Block::Tool { index, has_fragments: false }) => self.arguments(index, "{}"),
+            Some(Block::Tool { index, has_fragments: false }) => self.maker.arguments(index, "{}"),
             Some(Block::Thinking { text, signature }) if !signature.is_empty() => {
                 let thought = json!([{"type": "thinking", "thinking": text, "signature": signature}]);
-                self.rest("thinking_blocks", thought)
+                self.maker.rest("thinking_blocks", thought)
             }
             Some(Block::Own { start, deltas }) => {
-                self.rest("content_blocks", json!([{"start": start, "deltas": deltas}]))
+                self.maker.rest("content_blocks", json!([{"start": start, "deltas": deltas}]))
             }
             _ => return,
         };
         out.push(chunk);
-    }
-
-    fn arguments(&self, index: u32, fragment: &str) -> ChatChunk {
-        let function = Some(FunctionCall { name: String::new(), arguments: fragment.to_owned() });
-        let call = ToolCallDelta { index, function, ..ToolCallDelta::default() };
-        self.chunk(Delta { tool_calls: vec![call], ..Delta::default() })
-    }
-
-    fn rest(&self, key: &str, value: Value) -> ChatChunk {
-        self.chunk(Delta { rest: Rest::from_iter([(key.to_owned(), value)]), ..Delta::default() })
-    }
-
-    fn chunk(&self, delta: Delta) -> ChatChunk {
-        ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".to_owned(),
-            created: self.created,
-            model: self.model.clone(),
-            choices: vec![ChunkChoice { delta, ..ChunkChoice::default() }],
-            usage: None,
-            rest: Rest::new(),
-        }
     }
 }

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Families that no provider here speaks yet.
-pub(super) const WAITING: &[&str] = &["responses", "cohere2", "ollama"];
+pub(super) const WAITING: &[&str] = &["responses"];
 
 /// One server of which there are recordings.
 pub(super) struct Host {
     family: &'static str,
     at: &'static str,
     provider: &'static str,
-    /// The settings, YAML; `BASE` is the replaying server.
+    /// The settings, YAML; `BASE` is the replaying server, `ROOT` the same without `/v1`.
     config: &'static str,
     /// OpenAI's word for one of the family's finish reasons; the flag tells whether tools are called.
     pub(super) finish: fn(&str, bool) -> &str,
@@ -84,6 +84,32 @@ const HOSTS: &[Host] = &[
     },
     gemini("generativelanguage.googleapis.com"),
     gemini("aiplatform.googleapis.com"),
+    Host {
+        family: "cohere2",
+        at: "api.cohere.com",
+        provider: "cohere",
+        config: KEYED,
+        finish: |it, _| match it {
+            "TOOL_CALL" => "tool_calls",
+            "MAX_TOKENS" => "length",
+            _ => "stop",
+        },
+        tokens: |usage| {
+            let count = |key: &str| usage["tokens"][key].as_u64().unwrap_or_default();
+            (count("input_tokens"), count("output_tokens"))
+        },
+    },
+    Host {
+        family: "ollama",
+        at: "127.0.0.1:11434",
+        provider: "ollama",
+        config: "{api_base: ROOT}",
+        finish: |it, _| it,
+        tokens: |usage| {
+            let count = |key: &str| usage[key].as_u64().unwrap_or_default();
+            (count("prompt_eval_count"), count("eval_count"))
+        },
+    },
 ];
 
 const fn gemini(at: &'static str) -> Host {
