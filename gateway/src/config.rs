@@ -130,10 +130,14 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
     let routes = match routes {
-        Some(routes) => routes.list()?.iter().map(|it| route(it, &endpoints, &mut lines)).collect::<Result<_, _>>()?,
+        Some(routes) => {
+            routes.list()?.iter().map(|it| route(it, &endpoints, &mut lines, env)).collect::<Result<_, _>>()?
+        }
         None => Vec::new(),
     };
-    Ok(Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) })
+    let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) };
+    guardrails::check_judges(&config)?;
+    Ok(config)
 }
 
 const ENDPOINT_KEYS: &[&str] =
@@ -154,7 +158,7 @@ fn endpoint(
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
     let on_loss = table.take("unsupported_fields").map(|it| on_loss(&it)).transpose()?.unwrap_or_default();
-    let screen = screen(&mut table, &name)?;
+    let screen = screen(&mut table, &World { env, endpoint: &name })?;
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -184,6 +188,7 @@ fn route(
     place: &Place<'_>,
     endpoints: &[EndpointConfig],
     lines: &mut HashMap<String, u64>,
+    env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<RouteConfig, ConfigError> {
     let mut table = place.table()?;
     let name = name(&mut table, lines)?;
@@ -199,7 +204,7 @@ fn route(
         )));
     }
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
-    let screen = screen(&mut table, &name)?;
+    let screen = screen(&mut table, &World { env, endpoint: &name })?;
     table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit", "cache", "guardrails"])?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
@@ -239,9 +244,9 @@ fn route(
 }
 
 /// What an endpoint or a route wants done to its calls.
-fn screen(table: &mut Table<'_>, name: &str) -> Result<ScreenConfig, ConfigError> {
-    let cache = table.take("cache").map(|it| cache::read(&it, name)).transpose()?;
-    let guardrails = table.take("guardrails").map(|it| guardrails::read(&it)).transpose()?.unwrap_or_default();
+fn screen(table: &mut Table<'_>, world: &World<'_>) -> Result<ScreenConfig, ConfigError> {
+    let cache = table.take("cache").map(|it| cache::read(&it, world.endpoint)).transpose()?;
+    let guardrails = table.take("guardrails").map(|it| guardrails::read(&it, world)).transpose()?.unwrap_or_default();
     Ok(ScreenConfig { cache, guardrails })
 }
 

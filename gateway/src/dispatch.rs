@@ -34,7 +34,7 @@ pub(crate) async fn run(
     };
     meter.is_for(endpoint);
     match attempt(endpoint, request, &mut meter).await {
-        Ok(reply) => match watch.reply(endpoint, request, reply, &mut meter) {
+        Ok(reply) => match watch.reply(endpoint, request, reply, &mut meter).await {
             Ok(reply) => answered(endpoint, request, reply, meter).await,
             Err(error) => {
                 meter.fail(&error);

@@ -131,7 +131,7 @@ impl Gateway {
         })?;
         let meter = Meter::start(Arc::clone(&self.0.recorder), id, served, &request, permit);
         match served.screen() {
-            Some(it) => screen::call(it, served, &request, meter).await,
+            Some(it) => screen::call(self, it, served, &request, meter).await,
             None => dispatch::run(served, &request, meter, Watch::default()).await,
         }
     }

@@ -5,11 +5,17 @@
 
 mod decision;
 mod find;
+mod held;
+mod injection;
 mod input;
+mod judge;
+mod opinion;
 mod pii;
 mod reply;
+mod schema;
 mod stream;
 mod texts;
+mod webhook;
 mod window;
 
 use std::sync::Arc;
@@ -20,8 +26,13 @@ use sha2::{Digest as _, Sha256};
 pub use decision::{Decision, Stage, Verdict};
 pub(crate) use decision::{Decisions, GUARDRAILS};
 pub(crate) use find::{Finder, Rule};
+pub(crate) use injection::{INJECTION, rules as injection_rules};
 pub(crate) use input::Screened;
+pub(crate) use judge::Judge;
+pub(crate) use opinion::OnFailure;
 pub(crate) use pii::Pii;
+pub(crate) use schema::Schema;
+pub(crate) use webhook::Webhook;
 
 /// One guardrail, ready to look.
 #[derive(Debug)]
@@ -35,6 +46,8 @@ pub(crate) struct Guardrail {
     pub(crate) tool_calls: bool,
     /// Bytes of a stream that are held back, so that what is cut by the edges of chunks is found.
     pub(crate) hold_bytes: usize,
+    /// What is done where somebody has to be asked, and cannot be.
+    pub(crate) on_failure: OnFailure,
     pub(crate) check: Check,
 }
 
@@ -62,6 +75,12 @@ pub(crate) enum Action {
 pub(crate) enum Check {
     /// For stretches of text.
     Find(Finder),
+    /// Whether answers have a shape.
+    Schema(Schema),
+    /// By asking a model.
+    Judge(Judge),
+    /// By asking another server.
+    Webhook(Webhook),
 }
 
 impl Guardrail {
@@ -69,6 +88,14 @@ impl Guardrail {
         match stage {
             Stage::Input => self.when != When::Output,
             Stage::Output => self.when != When::Input,
+        }
+    }
+
+    /// What it looks for, if it looks for stretches of text.
+    fn finder(&self) -> Option<&Finder> {
+        match &self.check {
+            Check::Find(finder) => Some(finder),
+            Check::Schema(_) | Check::Judge(_) | Check::Webhook(_) => None,
         }
     }
 

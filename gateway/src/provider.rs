@@ -38,7 +38,7 @@ pub(crate) use local::Locals;
 pub use local::{LocalConfig, OpenLocal};
 pub(crate) use protocol::{Framing, Outgoing, Protocol};
 pub(crate) use remote::{Remote, Sign};
-pub(crate) use upstream::Clients;
+pub(crate) use upstream::{Clients, client as http_client};
 
 /// What stands behind an endpoint.
 #[async_trait]

@@ -9,6 +9,7 @@ use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderValue};
 use llm::Error;
 
+use crate::Gateway;
 use crate::answer::{Answer, Failed};
 use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, Wish};
 use crate::dispatch;
@@ -47,26 +48,26 @@ impl Screen {
 /// What is done to the answer of a call before its caller gets it.
 #[derive(Default)]
 pub(crate) struct Watch {
-    guardrails: Option<(Arc<Guardrails>, Decisions)>,
+    guardrails: Option<(Gateway, Arc<Guardrails>, Decisions)>,
     keep: Option<(Arc<Cache>, Key)>,
 }
 
 impl Watch {
     /// Takes the answer of an endpoint and gives the one that the caller gets.
-    pub(crate) fn reply(
+    pub(crate) async fn reply(
         &mut self,
         endpoint: &Endpoint,
         request: &Request,
         mut reply: Reply,
         meter: &mut Meter,
     ) -> Result<Reply, Error> {
-        if let Some((guardrails, decisions)) = self.guardrails.take() {
+        if let Some((gateway, guardrails, decisions)) = self.guardrails.take() {
             let body = match &reply.body {
                 ReplyBody::Whole(body) => body.clone(),
                 ReplyBody::Stream(_) => bytes::Bytes::new(),
             };
             let form = reply.form;
-            reply = guardrails.reply(request.kind, reply, &decisions).inspect_err(|_| {
+            reply = guardrails.reply(&gateway, request.kind, reply, &decisions).await.inspect_err(|_| {
                 // It was paid for nevertheless.
                 if let Ok(facts) = serde_json::from_slice(&body) {
                     meter.counted(form, &facts);
@@ -82,15 +83,18 @@ impl Watch {
 
 /// Makes a call that is screened.
 pub(crate) async fn call(
+    gateway: &Gateway,
     screen: &Screen,
     served: &Served,
     request: &Request,
     mut meter: Meter,
 ) -> Result<Answer, Failed> {
-    let Some(guardrails) = &screen.guardrails else { return asked(screen, served, request, meter, None).await };
+    let Some(guardrails) = &screen.guardrails else {
+        return asked(screen, served, request, meter, None).await;
+    };
     let decisions = Decisions::default();
     meter.is_guarded(decisions.clone());
-    let result = match guardrails.request(request, &decisions) {
+    let result = match guardrails.request(gateway, request, &decisions).await {
         Ok(screened) => {
             let request = match &screened {
                 Screened::Unchanged => request,
@@ -100,7 +104,7 @@ pub(crate) async fn call(
                     it
                 }
             };
-            asked(screen, served, request, meter, Some((guardrails, &decisions))).await
+            asked(screen, served, request, meter, Some((gateway, guardrails, &decisions))).await
         }
         Err(error) => {
             meter.fail(&error);
@@ -121,13 +125,15 @@ async fn asked(
     served: &Served,
     request: &Request,
     mut meter: Meter,
-    guardrails: Option<(&Arc<Guardrails>, &Decisions)>,
+    guardrails: Option<(&Gateway, &Arc<Guardrails>, &Decisions)>,
 ) -> Result<Answer, Failed> {
-    let mut watch =
-        Watch { guardrails: guardrails.map(|(list, decisions)| (Arc::clone(list), decisions.clone())), keep: None };
+    let mut watch = Watch {
+        guardrails: guardrails.map(|(gateway, list, decisions)| (gateway.clone(), Arc::clone(list), decisions.clone())),
+        keep: None,
+    };
     let Some(cache) = &screen.cache else { return dispatch::run(served, request, meter, watch).await };
     let wish = Wish::of(&request.caller.headers);
-    let fingerprint = guardrails.map_or(0, |(list, _)| list.fingerprint);
+    let fingerprint = guardrails.map_or(0, |(_, list, _)| list.fingerprint);
     let key = if wish.is_unkept { None } else { cache.key(served, request, fingerprint) };
     if let Some(key) = key.filter(|_| wish.asks())
         && let Some(stored) = cache.get(&key, wish).await

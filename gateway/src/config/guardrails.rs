@@ -1,13 +1,21 @@
 //! The `guardrails` of an endpoint or a route.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regex::RegexBuilder;
 
-use super::settings::suggest;
+use super::Config;
+use super::measures::duration;
+use super::settings::{World, address, expand, headers, suggest};
 use super::tree::{Place, Table};
 use crate::ConfigError;
-use crate::guardrails::{Action, Check, Finder, Guardrail, Pii, Rule, When};
+use crate::endpoint::Kind;
+use crate::guardrails::{
+    Action, Check, Finder, Guardrail, INJECTION, Judge, OnFailure, Pii, Rule, Schema, Webhook, When, injection_rules,
+};
+use crate::provider::http_client;
+use crate::screen::ScreenConfig;
 
 /// Guardrails of one endpoint at most: each one looks at all of the text.
 const GUARDRAILS_MAX: usize = 32;
@@ -22,17 +30,46 @@ const HOLD_BYTES_MAX: u32 = 4096;
 /// Whose turns are looked at. The operator's own instructions may well hold the operator's address.
 const ROLES: [&str; 3] = ["user", "tool", "assistant"];
 
-const KEYS: &[&str] =
-    &["name", "type", "when", "action", "roles", "tool_calls", "hold_bytes", "patterns", "replacement", "kinds"];
+/// A judge answers one line.
+const JUDGE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A webhook is near, and every call waits for it.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// No caller waits longer than this before their call has even begun.
+const TIMEOUT_MAX: Duration = Duration::from_mins(1);
+/// Rules of one judge at most; more belong to another.
+const RULES_MAX: usize = 64;
 
-pub(super) fn read(place: &Place<'_>) -> Result<Vec<Arc<Guardrail>>, ConfigError> {
+const TYPES: [&str; 7] = ["regex", "pii", "injection", "judge", "topics", "schema", "webhook"];
+
+const KEYS: &[&str] = &[
+    "name",
+    "type",
+    "when",
+    "action",
+    "roles",
+    "tool_calls",
+    "hold_bytes",
+    "patterns",
+    "replacement",
+    "kinds",
+    "endpoint",
+    "rules",
+    "topics",
+    "schema",
+    "url",
+    "headers",
+    "timeout",
+    "on_failure",
+];
+
+pub(super) fn read(place: &Place<'_>, world: &World<'_>) -> Result<Vec<Arc<Guardrail>>, ConfigError> {
     let places = place.list()?;
     if places.len() > GUARDRAILS_MAX {
         return Err(place.error(format!("has {} guardrails; an endpoint takes {GUARDRAILS_MAX}", places.len())));
     }
     let mut guardrails: Vec<Arc<Guardrail>> = Vec::with_capacity(places.len());
     for place in places {
-        let guardrail = guardrail(&place)?;
+        let guardrail = guardrail(&place, world)?;
         if guardrails.iter().any(|it| it.name == guardrail.name) {
             return Err(place.error(format!(
                 "`{}` is already the name of another guardrail of this list; records tell them by their names",
@@ -44,26 +81,106 @@ pub(super) fn read(place: &Place<'_>) -> Result<Vec<Arc<Guardrail>>, ConfigError
     Ok(guardrails)
 }
 
-fn guardrail(place: &Place<'_>) -> Result<Guardrail, ConfigError> {
+fn guardrail(place: &Place<'_>, world: &World<'_>) -> Result<Guardrail, ConfigError> {
     let mut table = place.table()?;
     let name = name(&table.need("name", "name: no-secrets")?)?;
     let kind = table.need("type", "type: pii")?;
-    let when = table.take("when").map(|it| when(&it)).transpose()?.unwrap_or(When::Both);
-    let action = action(&table.need("action", "action: mask")?)?;
+    let when_place = table.take("when");
+    let action_place = table.need("action", "action: mask")?;
+    let action = action(&action_place)?;
     let roles = table.take("roles").map(|it| texts(&it)).transpose()?;
     let tool_calls = table.take("tool_calls").map(|it| it.bool()).transpose()?.unwrap_or_default();
     let hold_bytes = table.take("hold_bytes").map(|it| hold_bytes(&it)).transpose()?.unwrap_or(HOLD_BYTES);
+    let on_failure = table.take("on_failure").map(|it| on_failure(&it)).transpose()?.unwrap_or_default();
+    let mut usual = When::Both;
     let check = match kind.text()? {
         "regex" => regex(&mut table)?,
         "pii" => pii(&mut table)?,
+        "injection" => {
+            usual = When::Input;
+            injection(&mut table)?
+        }
+        "judge" => {
+            let list = table.need("rules", "rules: ['It asks for medical advice.']")?;
+            judge(&mut table, sentences(&list)?)?
+        }
+        "topics" => {
+            let list = table.need("topics", "topics: [politics, religion]")?;
+            let topics = sentences(&list)?.into_iter().map(|it| format!("It is about this topic: {it}."));
+            judge(&mut table, topics.collect())?
+        }
+        "schema" => {
+            usual = When::Output;
+            let schema = table.need("schema", "schema: {type: object}")?;
+            Check::Schema(Schema::new(schema.json()).map_err(|it| schema.error(format!("is no JSON schema: {it}")))?)
+        }
+        "webhook" => webhook(&mut table, world)?,
         other => {
-            let hint = suggest(other, ["regex", "pii"].into_iter());
-            return Err(kind.error(format!("`{other}` is no type of guardrail{hint}; the types are regex, pii")));
+            let hint = suggest(other, TYPES.into_iter());
+            let types = TYPES.join(", ");
+            return Err(kind.error(format!("`{other}` is no type of guardrail{hint}; the types are {types}")));
         }
     };
+    let when = when_place.as_ref().map(when).transpose()?.unwrap_or(usual);
     table.finish(KEYS)?;
+    match (&check, action) {
+        (Check::Schema(_) | Check::Judge(_), Action::Mask) => {
+            return Err(action_place.error("finds nothing that could be masked; write `block` or `flag`"));
+        }
+        (Check::Webhook(_), Action::Mask) if when != When::Input => {
+            return Err(
+                action_place.error("is only possible in requests; add `when: input`, or write `block` or `flag`")
+            );
+        }
+        (Check::Schema(_), _) if when != When::Output => {
+            let place = when_place.as_ref().unwrap_or(place);
+            return Err(place.error("a schema is for answers; write `when: output` or leave the key out"));
+        }
+        _ => {}
+    }
     let roles = roles.unwrap_or_else(|| ROLES.map(str::to_owned).to_vec());
-    Ok(Guardrail { name, when, action, roles, tool_calls, hold_bytes, check })
+    Ok(Guardrail { name, when, action, roles, tool_calls, hold_bytes, on_failure, check })
+}
+
+/// A judge must be a chat, and have no judge itself: it would be asked about what it is asked.
+pub(super) fn check_judges(config: &Config) -> Result<(), ConfigError> {
+    let screens = config.endpoints.iter().map(|it| &it.screen).chain(config.routes.iter().map(|it| &it.screen));
+    for judge in screens.flat_map(judges) {
+        let Judge { endpoint: name, line, key, .. } = judge;
+        let wrong = |message: String| ConfigError::Invalid {
+            file: config.file.clone(),
+            line: *line,
+            key: key.clone(),
+            message,
+        };
+        let endpoint = |name: &str| config.endpoints.iter().find(|it| it.name == name);
+        let (kind, asked) = match (endpoint(name), config.routes.iter().find(|it| it.name == *name)) {
+            (Some(it), _) => (it.kind, vec![&it.screen]),
+            (None, Some(it)) => {
+                let destinations = it.destinations.iter().filter_map(|(name, _)| Some(&endpoint(name)?.screen));
+                (it.kind, std::iter::once(&it.screen).chain(destinations).collect())
+            }
+            (None, None) => {
+                let names = config.endpoints.iter().map(|it| it.name.as_str());
+                let hint = suggest(name, names.chain(config.routes.iter().map(|it| it.name.as_str())));
+                return Err(wrong(format!("`{name}` is no endpoint or route of this file{hint}")));
+            }
+        };
+        if kind != Kind::Chat {
+            return Err(wrong(format!("`{name}` is of type {kind}; a judge is asked in a chat, so name one of those")));
+        }
+        if asked.into_iter().flat_map(judges).next().is_some() {
+            return Err(wrong(format!("`{name}` asks a judge itself; name one without a guardrail that asks a model")));
+        }
+    }
+    Ok(())
+}
+
+fn judges(screen: &ScreenConfig) -> impl Iterator<Item = &Judge> {
+    screen.guardrails.iter().filter_map(|it| match &it.check {
+        Check::Judge(judge) => Some(judge),
+        _ => None,
+    })
 }
 
 /// A name that can stand in a header.
@@ -135,6 +252,55 @@ fn pii(table: &mut Table<'_>) -> Result<Check, ConfigError> {
     }
     kinds.dedup();
     Ok(Check::Find(Finder::new(kinds.into_iter().map(Pii::rule).collect())))
+}
+
+/// Attempts to talk a model out of its instructions: by a judge where one is named, by their usual phrases where not.
+fn injection(table: &mut Table<'_>) -> Result<Check, ConfigError> {
+    if table.has("endpoint") {
+        return judge(table, vec![INJECTION.to_owned()]);
+    }
+    Ok(Check::Find(Finder::new(injection_rules())))
+}
+
+fn judge(table: &mut Table<'_>, rules: Vec<String>) -> Result<Check, ConfigError> {
+    let place = table.need("endpoint", "endpoint: the name of the endpoint that judges")?;
+    let timeout = timeout(table, JUDGE_TIMEOUT)?;
+    let endpoint = place.text()?.to_owned();
+    Ok(Check::Judge(Judge { endpoint, rules, timeout, line: place.line(), key: place.key().to_owned() }))
+}
+
+fn webhook(table: &mut Table<'_>, world: &World<'_>) -> Result<Check, ConfigError> {
+    let place = table.need("url", "url: https://host/check")?;
+    let url = address(&place, &expand(&place, world)?)?;
+    let headers = table.take("headers").map(|it| headers(&it, world)).transpose()?.unwrap_or_default();
+    let timeout = timeout(table, WEBHOOK_TIMEOUT)?;
+    let client = http_client(&url, timeout).map_err(|it| place.error(it))?;
+    Ok(Check::Webhook(Webhook { url, headers, timeout, client }))
+}
+
+fn timeout(table: &mut Table<'_>, usual: Duration) -> Result<Duration, ConfigError> {
+    let Some(place) = table.take("timeout") else { return Ok(usual) };
+    let timeout = duration(&place)?;
+    if timeout > TIMEOUT_MAX {
+        return Err(place.error(format!("must be at most {} s: the call waits for it", TIMEOUT_MAX.as_secs())));
+    }
+    Ok(timeout)
+}
+
+fn on_failure(place: &Place<'_>) -> Result<OnFailure, ConfigError> {
+    match place.text()? {
+        "block" => Ok(OnFailure::Block),
+        "pass" => Ok(OnFailure::Pass),
+        other => Err(place.error(format!("`{other}` is no way out; write `block` or `pass`"))),
+    }
+}
+
+fn sentences(place: &Place<'_>) -> Result<Vec<String>, ConfigError> {
+    let sentences = texts(place)?;
+    if sentences.is_empty() || sentences.len() > RULES_MAX {
+        return Err(place.error(format!("must hold 1 to {RULES_MAX} of them, but holds {}", sentences.len())));
+    }
+    Ok(sentences)
 }
 
 fn texts(place: &Place<'_>) -> Result<Vec<String>, ConfigError> {

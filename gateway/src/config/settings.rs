@@ -181,7 +181,7 @@ fn header_safe(secret: Secret, place: &Place<'_>) -> Result<Secret, ConfigError>
     }
 }
 
-fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
+pub(super) fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let text = place.text()?;
     match text.strip_prefix('$') {
         Some(name) => variable(name, place, world),
@@ -209,7 +209,7 @@ fn variable(name: &str, place: &Place<'_>, world: &World<'_>) -> Result<String, 
     })
 }
 
-fn address(place: &Place<'_>, text: &str) -> Result<Url, ConfigError> {
+pub(super) fn address(place: &Place<'_>, text: &str) -> Result<Url, ConfigError> {
     let example = "write an address like `https://host/v1`";
     let url = Url::parse(text).map_err(|error| place.error(format!("`{text}` is no address: {error}; {example}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -223,7 +223,7 @@ fn address(place: &Place<'_>, text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-fn headers(place: &Place<'_>, world: &World<'_>) -> Result<HeaderMap, ConfigError> {
+pub(super) fn headers(place: &Place<'_>, world: &World<'_>) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for (key, place) in place.table()?.drain() {
         let name = HeaderName::try_from(key)

@@ -168,6 +168,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The value as JSON.
+    pub(super) fn json(&self) -> serde_json::Value {
+        json(self.node)
+    }
+
     pub(super) fn bool(&self) -> Result<bool, ConfigError> {
         match self.node {
             Node::Bool(value) => Ok(*value),
@@ -236,6 +241,11 @@ impl<'a> Table<'a> {
         (!place.is_null()).then_some(place)
     }
 
+    /// Whether a key is there that nobody asked for yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, place)| *name == key && !place.is_null())
+    }
+
     pub(super) fn need(&mut self, key: &str, example: &str) -> Result<Place<'a>, ConfigError> {
         self.take(key).ok_or_else(|| match self.lookalike(key) {
             Some((found, place)) => place.error(format!("unknown key `{found}`; did you mean `{key}`?")),
@@ -261,6 +271,20 @@ impl<'a> Table<'a> {
             stranger(key, &place, known)?;
         }
         Ok(())
+    }
+}
+
+fn json(node: &Node) -> serde_json::Value {
+    match node {
+        Node::Null => serde_json::Value::Null,
+        Node::Bool(value) => (*value).into(),
+        Node::Int(value) => (*value).into(),
+        Node::Float(value) => (*value).into(),
+        Node::Text(value) => value.clone().into(),
+        Node::List(items) => items.iter().map(|it| json(&it.value)).collect(),
+        Node::Table(entries) => {
+            serde_json::Value::Object(entries.iter().map(|(key, it)| (key.value.clone(), json(&it.value))).collect())
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Verdict {
     Masked,
     /// Nothing; it is only told.
     Flagged,
+    /// It passed although nobody could be asked about it.
+    Unchecked,
 }
 
 impl Stage {
@@ -37,12 +39,13 @@ impl Stage {
 }
 
 impl Verdict {
-    /// `blocked`, `masked` or `flagged`.
+    /// `blocked`, `masked`, `flagged` or `unchecked`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
             Self::Masked => "masked",
             Self::Flagged => "flagged",
+            Self::Unchecked => "unchecked",
         }
     }
 }

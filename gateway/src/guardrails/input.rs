@@ -1,9 +1,12 @@
 //! Requests, looked at before any provider sees them.
 
+use std::convert::Infallible;
+
 use llm::Error;
 use serde_json::Value;
 
-use super::{Action, Check, Decisions, Finder, Guardrail, Guardrails, Stage, Verdict, texts};
+use super::{Action, Decisions, Finder, Guardrail, Guardrails, Stage, Verdict, texts};
+use crate::Gateway;
 use crate::dialect::Dialect;
 use crate::losses::Losses;
 use crate::request::Request;
@@ -19,7 +22,12 @@ pub(crate) enum Screened {
 
 impl Guardrails {
     /// Looks at a request, and gives what goes on.
-    pub(crate) fn request(&self, request: &Request, decisions: &Decisions) -> Result<Screened, Error> {
+    pub(crate) async fn request(
+        &self,
+        gateway: &Gateway,
+        request: &Request,
+        decisions: &Decisions,
+    ) -> Result<Screened, Error> {
         let is_foreign = request.dialect != Dialect::OpenAi && self.watch_answers();
         if !is_foreign && self.at(Stage::Input).next().is_none() {
             return Ok(Screened::Unchanged);
@@ -29,11 +37,29 @@ impl Guardrails {
         let mut body: Value = pivot.typed()?;
         let mut is_masked = false;
         for guardrail in self.at(Stage::Input) {
-            let Guardrail { roles, tool_calls, check: Check::Find(finder), .. } = &**guardrail;
-            texts::of_request(&mut body, pivot.kind, roles, *tool_calls, &mut |text| {
-                is_masked |= guardrail.look(finder, Stage::Input, text, decisions)?;
-                Ok::<_, Error>(())
-            })?;
+            let Guardrail { roles, tool_calls, .. } = &**guardrail;
+            if let Some(finder) = guardrail.finder() {
+                texts::of_request(&mut body, pivot.kind, roles, *tool_calls, &mut |text| {
+                    is_masked |= guardrail.look(finder, Stage::Input, text, decisions)?;
+                    Ok::<_, Error>(())
+                })?;
+                continue;
+            }
+            let mut texts = Vec::new();
+            let _ = texts::of_request(&mut body, pivot.kind, roles, *tool_calls, &mut |text| {
+                texts.push(text.clone());
+                Ok::<_, Infallible>(())
+            });
+            if let Some(instead) = guardrail.judge(gateway, Stage::Input, &texts, decisions).await? {
+                let mut instead = instead.into_iter();
+                let _ = texts::of_request(&mut body, pivot.kind, roles, *tool_calls, &mut |text| {
+                    if let Some(it) = instead.next() {
+                        *text = it;
+                    }
+                    Ok::<_, Infallible>(())
+                });
+                is_masked = true;
+            }
         }
         if is_masked {
             let body = serde_json::to_vec(&body)

@@ -1,17 +1,21 @@
 //! Whole answers, looked at before their callers see them.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use llm::Error;
 use serde_json::Value;
 
-use super::{Action, Check, Decisions, Guardrail, Guardrails, Stage, stream, texts};
+use super::{Action, Check, Decisions, Guardrail, Guardrails, Stage, held, stream, texts};
+use crate::Gateway;
 use crate::endpoint::Kind;
-use crate::provider::{Reply, ReplyBody};
+use crate::provider::{Frames, Reply, ReplyBody};
 
 impl Guardrails {
     /// Looks at an answer. Gives the one that the caller gets; a stream is looked at while it passes.
-    pub(crate) fn reply(
-        self: &std::sync::Arc<Self>,
+    pub(crate) async fn reply(
+        &self,
+        gateway: &Gateway,
         kind: Kind,
         reply: Reply,
         decisions: &Decisions,
@@ -21,18 +25,34 @@ impl Guardrails {
             return Ok(reply);
         }
         let body = match reply.body {
-            ReplyBody::Whole(body) => ReplyBody::Whole(self.whole(body, decisions)?),
-            ReplyBody::Stream(frames) => ReplyBody::Stream(stream::guarded(frames, self, decisions.clone())),
+            ReplyBody::Whole(body) => ReplyBody::Whole(self.whole(gateway, body, decisions).await?),
+            ReplyBody::Stream(frames) => ReplyBody::Stream(self.stream(gateway, frames, decisions)),
         };
         Ok(Reply { body, ..reply })
     }
 
-    fn whole(&self, bytes: Bytes, decisions: &Decisions) -> Result<Bytes, Error> {
+    fn stream(&self, gateway: &Gateway, mut frames: Frames, decisions: &Decisions) -> Frames {
+        let (finders, judges): (Vec<_>, Vec<_>) = self.at(Stage::Output).cloned().partition(|it| it.finder().is_some());
+        if !finders.is_empty() {
+            frames = stream::guarded(frames, finders, decisions.clone());
+        }
+        if !judges.is_empty() {
+            frames = held::judged(frames, gateway, judges, decisions.clone());
+        }
+        frames
+    }
+
+    async fn whole(&self, gateway: &Gateway, bytes: Bytes, decisions: &Decisions) -> Result<Bytes, Error> {
         // What is no JSON is no answer, which others will say.
         let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else { return Ok(bytes) };
         let mut is_masked = false;
         for guardrail in self.at(Stage::Output) {
-            let Guardrail { tool_calls, check: Check::Find(finder), .. } = &**guardrail;
+            let Guardrail { tool_calls, check, .. } = &**guardrail;
+            let Check::Find(finder) = check else {
+                let texts = said(&mut body, matches!(check, Check::Schema(_)), *tool_calls);
+                guardrail.judge(gateway, Stage::Output, &texts, decisions).await?;
+                continue;
+            };
             for choice in body.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
                 texts::of_choice(choice, *tool_calls, &mut |text| {
                     is_masked |= guardrail.look(finder, Stage::Output, text, decisions)?;
@@ -53,6 +73,24 @@ impl Guardrails {
     }
 }
 
+/// What the choices of an answer say, a text each.
+fn said(body: &mut Value, only_content: bool, tool_calls: bool) -> Vec<String> {
+    let choices = body.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten();
+    let texts = choices.map(|choice| {
+        let mut said = String::new();
+        let mut hear = |text: &mut String| {
+            said.push_str(text);
+            Ok::<_, Infallible>(())
+        };
+        let _ = match choice.pointer_mut("/message/content") {
+            Some(content) if only_content => texts::leaves(content, &mut hear),
+            _ => texts::of_choice(choice, tool_calls, &mut hear),
+        };
+        said
+    });
+    texts.filter(|it| !it.is_empty()).collect()
+}
+
 /// Log-probabilities repeat the text, token by token.
 pub(super) fn without_logprobs(choice: &mut Value) {
     if let Some(logprobs) = choice.get_mut("logprobs") {
@@ -63,7 +101,7 @@ pub(super) fn without_logprobs(choice: &mut Value) {
 impl Guardrail {
     /// Looks at the fields of a message that nobody else looks at; gives whether one had to go.
     pub(super) fn look_at_others(&self, choice: &mut Value, of: &str, decisions: &Decisions) -> Result<bool, Error> {
-        let Check::Find(finder) = &self.check;
+        let Some(finder) = self.finder() else { return Ok(false) };
         let Some(message) = choice.get_mut(of).and_then(Value::as_object_mut) else { return Ok(false) };
         let mut gone = Vec::new();
         for (key, value) in texts::others(message) {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::reply::without_logprobs;
 use super::texts::SAID;
 use super::window::{Out, Window};
-use super::{Action, Check, Decisions, Guardrail, Guardrails, Stage};
+use super::{Action, Decisions, Guardrail, Stage};
 use crate::provider::{Frame, Frames};
 
 /// Choices and tool calls of a stream that are told apart; nobody asks for more.
@@ -48,10 +48,10 @@ struct Guarded {
 }
 
 /// A stream that guardrails look at.
-pub(super) fn guarded(frames: Frames, guardrails: &Guardrails, decisions: Decisions) -> Frames {
+pub(super) fn guarded(frames: Frames, guardrails: Vec<Arc<Guardrail>>, decisions: Decisions) -> Frames {
     Box::pin(Guarded {
         frames,
-        guardrails: guardrails.at(Stage::Output).cloned().collect(),
+        guardrails,
         decisions,
         choices: BTreeMap::new(),
         ready: VecDeque::new(),
@@ -313,7 +313,7 @@ impl Guardrail {
 
     /// Puts a piece through a window, or ends its text; gives what may go on.
     fn pass(&self, window: &mut Window, piece: Option<&str>, decisions: &Decisions) -> Result<String, Error> {
-        let Check::Find(finder) = &self.check;
+        let Some(finder) = self.finder() else { return Ok(piece.unwrap_or_default().to_owned()) };
         let (mut out, mut result) = (String::new(), Ok(()));
         let mut give = |it: Out<'_>| match it {
             Out::Text(text) => {

@@ -95,7 +95,8 @@ impl Clients {
     }
 }
 
-fn client(base: &Url, connect: Duration) -> Result<Client, String> {
+/// A client for one server.
+pub(crate) fn client(base: &Url, connect: Duration) -> Result<Client, String> {
     // Whoever installed a provider before has chosen; TLS works either way.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()

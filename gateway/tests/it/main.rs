@@ -12,6 +12,7 @@ mod errors;
 mod gemini;
 mod guardrails;
 mod in_process;
+mod judges;
 mod limits;
 mod messages;
 mod mlflow;
