@@ -43,5 +43,6 @@ pub use guardrails::{Decision, Stage, Verdict};
 pub use http::router;
 pub use limits::Limit;
 pub use losses::Loss;
-pub use metering::{Attempt, Call, Outcome};
+pub use metering::{Attempt, CacheTokens, Call, Outcome};
+pub use observe::TraceParent;
 pub use provider::{LocalConfig, OpenLocal};

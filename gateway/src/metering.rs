@@ -13,13 +13,13 @@ use tokio::sync::mpsc::Sender;
 
 use crate::admission::Permit;
 use crate::cache::CacheUse;
-use crate::cost::{self, Cost, Price, Tier, Usd};
+use crate::cost::{self, Cost, Price, Tier, Tokens, Usd};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::guardrails::{Decision, Decisions};
 use crate::http::status_of;
 use crate::losses::{Loss, Losses};
-use crate::observe::{InFlight, Metrics};
+use crate::observe::{InFlight, Metrics, TraceParent};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 use assembly::Assembly;
@@ -73,6 +73,28 @@ pub struct Call {
     pub attempts: Vec<Attempt>,
     /// What of the request the provider had no words for.
     pub losses: Vec<Loss>,
+    /// The caller's own span, where it named one.
+    pub parent: Option<TraceParent>,
+}
+
+/// Tokens of the input that a provider's cache had to do with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheTokens {
+    /// Those that were read from it.
+    pub read: u64,
+    /// Those that were written to it.
+    pub written: u64,
+    /// Those of the written ones that stay for an hour.
+    pub written_1h: u64,
+}
+
+impl Call {
+    /// What the provider's own cache did, in whichever words the provider told it. `None` where nothing was counted.
+    pub fn cache_tokens(&self) -> Option<CacheTokens> {
+        let tokens = Tokens::of(self.usage.as_ref()?);
+        let written = tokens.cache_write.saturating_add(tokens.cache_write_1h);
+        Some(CacheTokens { read: tokens.cache_read, written, written_1h: tokens.cache_write_1h })
+    }
 }
 
 /// One attempt to have a call answered.
@@ -190,6 +212,7 @@ impl Meter {
             streamed: request.stream,
             attempts: Vec::new(),
             losses: Vec::new(),
+            parent: TraceParent::of(&request.caller.headers),
         };
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);

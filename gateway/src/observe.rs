@@ -13,6 +13,7 @@
 pub(crate) mod http;
 mod labels;
 mod names;
+mod parent;
 mod series;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +32,7 @@ use labels::{
     TokenLabels, TokenUsageLabels,
 };
 use names::Names;
+pub use parent::TraceParent;
 use series::{AllSeries, Series};
 
 /// Endpoints that are told apart: each has some sixty lines, which a scrape of a few MiB still bears.

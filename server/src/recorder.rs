@@ -3,6 +3,8 @@
 //! A call never waits for the database. When the database cannot keep up the channel fills and the gateway counts what
 //! it had to drop; when the database fails, batches are tried again and then counted as lost.
 
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::{collections::HashMap, time::Duration};
