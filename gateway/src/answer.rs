@@ -86,6 +86,31 @@ pub(crate) fn whole(
     Ok(AnswerBody::Whole(body))
 }
 
+/// Looks whether a whole answer is one.
+pub(crate) fn sound(body: &[u8], endpoint: &Endpoint) -> Result<(), Error> {
+    match serde_json::from_slice::<WholeFacts<'_>>(body) {
+        Ok(facts) if facts.error().is_some() => Err(endpoint.error_in(body)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(garbage(endpoint, "answered with", &error)),
+    }
+}
+
+/// Looks whether the first chunk of a stream is one.
+pub(crate) fn sound_chunk(chunk: &str, endpoint: &Endpoint) -> Result<(), Error> {
+    match serde_json::from_str::<ChunkFacts<'_>>(chunk) {
+        Ok(facts) if facts.error().is_some() => Err(endpoint.error_in(chunk.as_bytes())),
+        Ok(_) => Ok(()),
+        // An object in an unknown shape may mean something to the caller.
+        Err(_) if serde_json::from_str::<Fields<'_>>(chunk).is_ok() => Ok(()),
+        Err(error) => Err(garbage(endpoint, "streamed", &error)),
+    }
+}
+
+/// A stream that ended before its end.
+pub(crate) fn cut_short(endpoint: &Endpoint) -> Error {
+    Error::Unavailable(format!("provider `{}` cut its stream short", endpoint.info.provider))
+}
+
 fn failed(meter: Meter, error: Error) -> Error {
     meter.fail(&error);
     error
@@ -161,8 +186,8 @@ impl Chunks {
                 Some(Ok(Frame::Done)) => return Ok(self.done()),
                 None if meter.is_finished() => return Ok(self.done()),
                 None => {
-                    let message = format!("provider `{}` cut its stream short", self.endpoint.info.provider);
-                    return Err(self.fail(Error::Unavailable(message)));
+                    let error = cut_short(&self.endpoint);
+                    return Err(self.fail(error));
                 }
             };
             let facts: ChunkFacts<'_> = match serde_json::from_str(&chunk) {

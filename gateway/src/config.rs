@@ -4,6 +4,7 @@ mod cache;
 mod guardrails;
 mod measures;
 mod prices;
+mod resilience;
 mod settings;
 mod tree;
 
@@ -14,13 +15,16 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
+use crate::ConfigError;
 use crate::cost::Prices;
+use crate::dispatch::{GateConfig, PolicyConfig};
 use crate::endpoint::Kind;
+use crate::health::BreakerConfig;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
 use crate::provider::{self, Vendor};
+use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
-use crate::{ConfigError, routing};
 
 pub(crate) use settings::{Form, Setting, Settings};
 use settings::{World, suggest};
@@ -49,6 +53,9 @@ pub(crate) struct EndpointConfig {
     pub(crate) limit: Option<Limit>,
     pub(crate) timeouts: Timeouts,
     pub(crate) on_loss: OnLoss,
+    pub(crate) policy: PolicyConfig,
+    pub(crate) gate: Option<GateConfig>,
+    pub(crate) breaker: BreakerConfig,
     pub(crate) screen: ScreenConfig,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
@@ -60,6 +67,8 @@ pub(crate) struct RouteConfig {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) destinations: Vec<(String, u32)>,
+    pub(crate) strategy: Strategy,
+    pub(crate) policy: PolicyConfig,
     pub(crate) limit: Option<Limit>,
     pub(crate) screen: ScreenConfig,
 }
@@ -135,13 +144,40 @@ fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Confi
         }
         None => Vec::new(),
     };
+    resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
     let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) };
     guardrails::check_judges(&config)?;
     Ok(config)
 }
 
-const ENDPOINT_KEYS: &[&str] =
-    &["name", "endpoint_type", "model", "limit", "timeouts", "unsupported_fields", "cache", "guardrails"];
+const ENDPOINT_KEYS: &[&str] = &[
+    "name",
+    "endpoint_type",
+    "model",
+    "limit",
+    "timeouts",
+    "unsupported_fields",
+    "cache",
+    "guardrails",
+    "retries",
+    "fallbacks",
+    "hedge",
+    "concurrency",
+    "breaker",
+];
+const ROUTE_KEYS: &[&str] = &[
+    "name",
+    "task_type",
+    "destinations",
+    "routing_strategy",
+    "sticky_by",
+    "limit",
+    "cache",
+    "guardrails",
+    "retries",
+    "fallbacks",
+    "hedge",
+];
 
 fn endpoint(
     place: &Place<'_>,
@@ -159,6 +195,9 @@ fn endpoint(
     let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
     let on_loss = table.take("unsupported_fields").map(|it| on_loss(&it)).transpose()?.unwrap_or_default();
     let screen = screen(&mut table, &World { env, endpoint: &name })?;
+    let policy = resilience::policy(&mut table)?;
+    let gate = table.take("concurrency").map(|it| resilience::concurrency(&it)).transpose()?;
+    let breaker = table.take("breaker").map(|it| resilience::breaker(&it)).transpose()?.unwrap_or_default();
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -178,6 +217,9 @@ fn endpoint(
         limit,
         timeouts,
         on_loss,
+        policy,
+        gate,
+        breaker,
         screen,
         line: model.line(),
         key: model.key().to_owned(),
@@ -194,18 +236,11 @@ fn route(
     let name = name(&mut table, lines)?;
     let kind = kind(&table.need("task_type", "task_type: llm/v1/chat")?)?;
     let destinations = table.need("destinations", "destinations: [{name: …, traffic_percentage: 100}]")?;
-    if let Some(strategy) = table.take("routing_strategy")
-        && strategy.text()? != routing::TRAFFIC_SPLIT
-    {
-        return Err(strategy.error(format!(
-            "`{}` is no strategy known here; write `{}` or leave the key out",
-            strategy.text()?,
-            routing::TRAFFIC_SPLIT
-        )));
-    }
+    let strategy = resilience::strategy(&mut table)?;
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let screen = screen(&mut table, &World { env, endpoint: &name })?;
-    table.finish(&["name", "task_type", "destinations", "routing_strategy", "limit", "cache", "guardrails"])?;
+    let policy = resilience::policy(&mut table)?;
+    table.finish(ROUTE_KEYS)?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
     for place in destinations.list()? {
@@ -240,7 +275,7 @@ fn route(
             "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
         )));
     }
-    Ok(RouteConfig { name, kind, destinations: shares, limit, screen })
+    Ok(RouteConfig { name, kind, destinations: shares, strategy, policy, limit, screen })
 }
 
 /// What an endpoint or a route wants done to its calls.

@@ -1,17 +1,48 @@
 //! Which endpoint takes a call, and what is tried until one has answered.
+//!
+//! A call goes to the endpoint that it names, or to one of its route's. A failed attempt is made again as `retries`
+//! says, elsewhere where there is an elsewhere; then the fallbacks are asked in their order. All of that ends with the
+//! first piece of an answer: what has begun to answer is never asked twice.
+
+mod attempt;
+mod candidates;
+mod failure;
+mod gate;
+mod hedge;
+mod policy;
+mod retries;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use llm::Error;
+use tokio::time::Instant;
 
 use crate::answer::{self, Answer, AnswerBody, Chunks, Failed};
-use crate::metering::{Attempt, Meter, Outcome, unix_ns};
+use crate::limits::retry_after_s;
+use crate::metering::Meter;
 use crate::provider::{Reply, ReplyBody};
 use crate::request::Request;
-use crate::routing;
 use crate::screen::Watch;
 use crate::served::{Endpoint, Served};
+use attempt::{Begun, Made};
+use candidates::Candidates;
+use failure::Refused;
+
+pub(crate) use failure::{Failure, Failures};
+pub(crate) use gate::{Gate, GateConfig};
+pub(crate) use policy::{Fallback, FallbackConfig, Policy, PolicyConfig};
+pub(crate) use retries::Retries;
+
+/// The endpoint that answered, or was asked last.
+const ENDPOINT: HeaderName = HeaderName::from_static("x-tidegate-endpoint");
+/// How many attempts it took.
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
+
+/// Attempts of one call at most, whatever retries and fallbacks add up to: more only keeps a caller waiting.
+const ATTEMPTS_MAX: u32 = 20;
 
 /// Makes the call, and hands the meter on to the answer that it belongs to.
 pub(crate) async fn run(
@@ -20,32 +51,146 @@ pub(crate) async fn run(
     mut meter: Meter,
     mut watch: Watch,
 ) -> Result<Answer, Failed> {
-    let endpoint = match served {
-        Served::Endpoint(endpoint) => endpoint,
-        Served::Route(route) => {
-            let endpoint = &route.destinations[routing::draw(&route.weights)];
-            if let Err(error) = endpoint.limiter.as_ref().map_or(Ok(()), |it| it.check()) {
+    let mut tries = Tries { made: 0, started: Instant::now(), last: None };
+    let outcome = tried(served, request, &mut tries, &mut meter).await;
+    let mut headers = tries.headers(meter.attempts());
+    let error = match outcome {
+        Ok((endpoint, reply)) => match watch.reply(&endpoint, request, reply, &mut meter).await {
+            Ok(reply) => {
+                return match answered(&endpoint, request, reply, meter).await {
+                    Ok(mut answer) => {
+                        answer.headers.extend(headers);
+                        Ok(answer)
+                    }
+                    Err(mut failed) => {
+                        failed.headers.extend(headers);
+                        Err(failed)
+                    }
+                };
+            }
+            Err(error) => error,
+        },
+        Err(refused) => {
+            if tries.made == 0 && matches!(refused.error, Error::Limited { .. }) {
                 // Nobody was asked: what a limit turns away leaves no record.
                 meter.forget();
-                return Err(error.into());
+                return Err(refused.error.into());
             }
-            endpoint
+            if let (Error::Unavailable(_), Some(wait)) = (&refused.error, refused.retry_after()) {
+                headers.insert(RETRY_AFTER, retry_after_s(wait).into());
+            }
+            refused.error
         }
     };
-    meter.is_for(endpoint);
-    match attempt(endpoint, request, &mut meter).await {
-        Ok(reply) => match watch.reply(endpoint, request, reply, &mut meter).await {
-            Ok(reply) => answered(endpoint, request, reply, meter).await,
-            Err(error) => {
-                meter.fail(&error);
-                Err(error.into())
+    meter.fail(&error);
+    Err(Failed { error, headers })
+}
+
+/// Asks a name, then its fallbacks.
+async fn tried(
+    served: &Served,
+    request: &Request,
+    tries: &mut Tries,
+    meter: &mut Meter,
+) -> Result<(Arc<Endpoint>, Reply), Refused> {
+    let policy = served.policy();
+    let mut refused = match tries.stage(served, request, true, meter).await {
+        Err(refused) => refused,
+        Ok(won) => return Ok(won),
+    };
+    for fallback in policy.fallbacks.iter() {
+        if fallback.on.contains(refused.failure) && tries.may_go_on(Duration::ZERO) {
+            match tries.stage(&fallback.target, request, false, meter).await {
+                Ok(won) => return Ok(won),
+                // What a limit of ours says of the last hope is not what went wrong.
+                Err(next) if next.was_asked || !refused.was_asked => refused = next,
+                Err(_) => {}
             }
-        },
-        Err(error) => {
-            meter.fail(&error);
-            Err(error.into())
         }
     }
+    Err(refused)
+}
+
+/// The attempts of one call.
+struct Tries {
+    made: u32,
+    started: Instant,
+    /// Who was asked last, and how long the whole call may take there.
+    last: Option<Arc<Endpoint>>,
+}
+
+impl Tries {
+    /// Asks one name, as often as its retries say.
+    async fn stage(
+        &mut self,
+        served: &Served,
+        request: &Request,
+        is_admitted: bool,
+        meter: &mut Meter,
+    ) -> Result<(Arc<Endpoint>, Reply), Refused> {
+        let policy = served.policy();
+        let mut candidates = Candidates::of(served, request, is_admitted);
+        if let Some(failure) = candidates.all_rest()
+            && policy.fallbacks.iter().any(|it| it.on.contains(failure))
+        {
+            return Err(resting(served, failure));
+        }
+        let mut made_here = 0;
+        let mut before = None;
+        loop {
+            // A limit of ours that keeps the next attempt from being made is not what went wrong.
+            let endpoint = candidates.next().map_err(|refused| before.take().unwrap_or(refused))?;
+            meter.is_for(endpoint);
+            self.made += 1;
+            self.last = Some(Arc::clone(endpoint));
+            made_here += 1;
+            let begun = Begun::now(endpoint);
+            let (asked, Made { record, result }) = match policy.hedge_after {
+                Some(after) => hedge::race(&begun, after, &mut candidates, request, meter).await,
+                None => (Arc::clone(endpoint), attempt::make(&begun, request).await),
+            };
+            meter.all_tried(record);
+            if !Arc::ptr_eq(&asked, endpoint) {
+                meter.is_for(&asked);
+                self.last = Some(Arc::clone(&asked));
+            }
+            let refused = match result {
+                Ok(reply) => return Ok((asked, reply)),
+                Err(refused) => refused,
+            };
+            let Some(wait) = policy.retries.wait(made_here, &refused, candidates.has_more()) else {
+                return Err(refused);
+            };
+            if !self.may_go_on(wait) {
+                return Err(refused);
+            }
+            before = Some(refused);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Whether there is room and time for one more attempt.
+    fn may_go_on(&self, wait: Duration) -> bool {
+        let total = self.last.as_ref().map_or(Duration::MAX, |it| it.total);
+        self.made < ATTEMPTS_MAX && self.started.elapsed().saturating_add(wait) < total
+    }
+
+    fn headers(&self, attempts: usize) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(2);
+        if let Some(name) = self.last.as_ref().and_then(|it| HeaderValue::from_str(&it.info.name).ok()) {
+            headers.insert(ENDPOINT, name);
+        }
+        headers.insert(ATTEMPTS, attempts.into());
+        headers
+    }
+}
+
+fn resting(served: &Served, failure: Failure) -> Refused {
+    let error = Error::Unavailable(format!(
+        "`{}` has failed too often a moment ago, and is left alone for a while; try again later",
+        served.name()
+    ));
+    Refused { failure, ..Refused::here(error) }
 }
 
 /// The answer that a reply is, once it is seen to be one.
@@ -65,19 +210,4 @@ pub(crate) async fn answered(
         }
     };
     Ok(Answer::new(endpoint, form, headers, &losses, body))
-}
-
-/// One attempt at one endpoint, noted with how it went.
-async fn attempt(endpoint: &Arc<Endpoint>, request: &Request, meter: &mut Meter) -> Result<Reply, Error> {
-    let (started, started_unix_ns) = (Instant::now(), unix_ns());
-    let result = endpoint.provider.call(request).await;
-    meter.tried(Attempt {
-        endpoint: endpoint.info.name.clone(),
-        provider: endpoint.info.provider.clone(),
-        model: endpoint.info.model.clone(),
-        started_unix_ns,
-        duration: started.elapsed(),
-        outcome: result.as_ref().map_or_else(Outcome::of, |_| Outcome::Ok),
-    });
-    result
 }

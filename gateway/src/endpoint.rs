@@ -75,6 +75,8 @@ pub struct RouteInfo {
     pub name: String,
     /// What it answers: the type of each of its destinations.
     pub kind: Kind,
+    /// How it shares them: `TRAFFIC_SPLIT`, `LEAST_LATENCY` or `STICKY`.
+    pub routing_strategy: &'static str,
     /// Endpoints and their shares in percent.
     pub destinations: Vec<(String, u32)>,
 }

@@ -19,8 +19,8 @@ use crate::observe::Metrics;
 use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
 use crate::screen::{self, Watch};
-use crate::served::Served;
-use crate::{Call, Config, ConfigError, EndpointInfo, RouteInfo, dispatch};
+use crate::served::{Endpoint, Served};
+use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, dispatch};
 
 pub use reload::Reloads;
 use state::{Added, State, Workshop};
@@ -87,6 +87,14 @@ impl Gateway {
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo> + use<> {
         let state = self.0.state.load_full();
         (0..state.routes.len()).map(move |index| state.routes[index].info.clone())
+    }
+
+    /// How each endpoint's deployment is, in the order of the file.
+    pub fn health(&self) -> Vec<EndpointHealth> {
+        let state = self.0.state.load();
+        let shown =
+            |it: &Arc<Endpoint>| it.health.shown(&it.info.name, it.gate.as_ref().map_or(0, |gate| gate.waiting()));
+        state.endpoints.iter().map(shown).collect()
     }
 
     /// An endpoint or a route as a model for callers in this process. Its calls are limited, routed and recorded as

@@ -108,7 +108,7 @@ pub struct Attempt {
     pub model: String,
     /// When it began, nanoseconds since the epoch.
     pub started_unix_ns: u64,
-    /// Until the answer, or the head of a streamed one, had come.
+    /// Until the answer, or the first piece of a streamed one, had come; it includes the wait for a turn.
     pub duration: Duration,
     /// How it ended.
     pub outcome: Outcome,
@@ -236,6 +236,18 @@ impl Meter {
             call.endpoint.clone_from(&endpoint.info.name);
             call.provider.clone_from(&endpoint.info.provider);
             call.model.clone_from(&endpoint.info.model);
+        }
+    }
+
+    /// How many attempts there were.
+    pub(crate) fn attempts(&self) -> usize {
+        self.call.as_ref().map_or(0, |it| it.attempts.len())
+    }
+
+    /// Notes an attempt, where there was one.
+    pub(crate) fn all_tried(&mut self, attempt: Option<Attempt>) {
+        if let Some(attempt) = attempt {
+            self.tried(attempt);
         }
     }
 

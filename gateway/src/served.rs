@@ -1,13 +1,17 @@
 //! What a name stands for: an endpoint, or a route that shares its calls among endpoints.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use llm::Error;
 
 use crate::cost::Price;
+use crate::dispatch::{Gate, Policy};
 use crate::endpoint::Kind;
+use crate::health::Health;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
+use crate::routing::Strategy;
 use crate::screen::Screen;
 use crate::secrets::Secret;
 use crate::{EndpointInfo, RouteInfo};
@@ -19,6 +23,7 @@ pub(crate) enum Served {
     Route(Arc<Route>),
 }
 
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) info: EndpointInfo,
     pub(crate) provider: Arc<dyn Provider>,
@@ -28,14 +33,26 @@ pub(crate) struct Endpoint {
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) screen: Option<Arc<Screen>>,
+    /// What is done when it does not answer.
+    pub(crate) policy: Policy,
+    /// How its deployment is.
+    pub(crate) health: Arc<Health>,
+    /// How many calls it is asked at once, where that has a bound.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// How long a call may take, retries included.
+    pub(crate) total: Duration,
 }
 
+#[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) info: RouteInfo,
     pub(crate) weights: Vec<u32>,
     pub(crate) destinations: Vec<Arc<Endpoint>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) screen: Option<Arc<Screen>>,
+    pub(crate) strategy: Strategy,
+    /// What is done when none of them answers.
+    pub(crate) policy: Policy,
 }
 
 impl Endpoint {
@@ -57,6 +74,14 @@ impl Served {
         match self {
             Self::Endpoint(it) => &it.info.name,
             Self::Route(it) => &it.info.name,
+        }
+    }
+
+    /// What is done when an answer does not come.
+    pub(crate) fn policy(&self) -> &Policy {
+        match self {
+            Self::Endpoint(it) => &it.policy,
+            Self::Route(it) => &it.policy,
         }
     }
 

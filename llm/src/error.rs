@@ -48,7 +48,10 @@ pub enum Error {
         /// The provider's body, where it was JSON.
         body: Option<Value>,
     },
-    /// No answer: refused connection, timeout, overload, a stream cut short.
+    /// Nothing came in time.
+    #[error("{0}")]
+    Timeout(String),
+    /// No answer: refused connection, overload, a stream cut short.
     #[error("{0}")]
     Unavailable(String),
     /// A fault of ours.

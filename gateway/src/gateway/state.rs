@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::cache::Caches;
 use crate::config::{EndpointConfig, RouteConfig};
 use crate::cost::Prices;
+use crate::dispatch::{Fallback, Gate, Policy, PolicyConfig};
+use crate::health::Health;
 use crate::limits::{Limit, Limiter};
 use crate::provider::{self, Builder, Clients, Locals};
 use crate::screen::Screen;
@@ -83,6 +85,9 @@ impl State {
                 making.route(route);
             }
         }
+        let endpoints = config.endpoints.iter().chain(&added.endpoints).map(|it| (&it.name, &it.policy));
+        let routes = config.routes.iter().chain(&added.routes).map(|it| (&it.name, &it.policy));
+        making.fallbacks(endpoints.chain(routes));
         let Making { builder, state, .. } = making;
         *workshop = Workshop { clients: builder.clients, locals: builder.locals, caches };
         workshop.clients.forget_unused();
@@ -122,6 +127,7 @@ impl Making<'_> {
         };
         let limiter =
             limiter("endpoint", &config.name, config.limit.as_ref(), before.and_then(|it| it.limiter.as_ref()));
+        let (health, gate) = (health(config, before), gate(config, before));
         let built = Arc::new(Endpoint {
             info: EndpointInfo {
                 name: config.name.clone(),
@@ -135,10 +141,43 @@ impl Making<'_> {
             price: self.prices.of(config.vendor.name, &config.model),
             limiter,
             screen: Screen::new(&config.screen, &[], self.caches),
+            policy: Policy::alone(&config.policy),
+            health,
+            gate,
+            total: config.timeouts.total,
         });
         self.state.served.insert(config.name.clone(), Served::Endpoint(Arc::clone(&built)));
         self.state.endpoints.push(built);
         Ok(())
+    }
+
+    /// Gives those their fallbacks who have some. What they fall back to is as it was without any, so that nothing
+    /// refers to itself.
+    fn fallbacks<'c>(&mut self, policies: impl Iterator<Item = (&'c String, &'c PolicyConfig)>) {
+        let bare = self.state.served.clone();
+        for (name, config) in policies.filter(|(_, config)| !config.fallbacks.is_empty()) {
+            let known = config.fallbacks.iter().filter_map(|it| {
+                let target = bare.get(&it.name);
+                if target.is_none() {
+                    tracing::warn!(endpoint = name, fallback = it.name, "a fallback is not there; it is left out");
+                }
+                Some(Fallback { target: target?.clone(), on: it.on })
+            });
+            let fallbacks = known.collect();
+            match self.state.served.get_mut(name) {
+                Some(Served::Endpoint(endpoint)) => {
+                    let mut full = Endpoint::clone(endpoint);
+                    full.policy.fallbacks = fallbacks;
+                    *endpoint = Arc::new(full);
+                }
+                Some(Served::Route(route)) => {
+                    let mut full = Route::clone(route);
+                    full.policy.fallbacks = fallbacks;
+                    *route = Arc::new(full);
+                }
+                None => {}
+            }
+        }
     }
 
     /// A route to those of its destinations that could be built.
@@ -165,11 +204,33 @@ impl Making<'_> {
             screen: Screen::new(&config.screen, &destinations, self.caches),
             destinations,
             limiter,
-            info: RouteInfo { name: config.name.clone(), kind: config.kind, destinations: config.destinations.clone() },
+            strategy: config.strategy.clone(),
+            policy: Policy::alone(&config.policy),
+            info: RouteInfo {
+                name: config.name.clone(),
+                kind: config.kind,
+                routing_strategy: config.strategy.name(),
+                destinations: config.destinations.clone(),
+            },
         });
         self.state.served.insert(config.name.clone(), Served::Route(Arc::clone(&built)));
         self.state.routes.push(built);
     }
+}
+
+/// How an endpoint's deployment is: as it was, if it is the same.
+fn health(config: &EndpointConfig, before: Option<&Arc<Endpoint>>) -> Arc<Health> {
+    let base = config.settings.address("api_base").map(ToString::to_string).unwrap_or_default();
+    let deployment = format!("{} {} {base}", config.vendor.name, config.model);
+    let kept = before.map(|it| &it.health).filter(|it| it.is_of(&deployment, config.breaker)).cloned();
+    kept.unwrap_or_else(|| Arc::new(Health::new(deployment, config.breaker)))
+}
+
+/// The places for an endpoint's calls: those there were, if there are as many.
+fn gate(config: &EndpointConfig, before: Option<&Arc<Endpoint>>) -> Option<Arc<Gate>> {
+    let wanted = config.gate?;
+    let kept = before.and_then(|it| it.gate.as_ref()).filter(|it| it.holds_to(wanted)).cloned();
+    Some(kept.unwrap_or_else(|| Arc::new(Gate::new(&config.name, wanted))))
 }
 
 /// The limiter of an endpoint or route: the one there was, if its limit is the same.

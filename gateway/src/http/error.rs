@@ -15,6 +15,7 @@ pub(crate) fn status_of(error: &Error) -> u16 {
         Error::Upstream { status, .. } if (400..=599).contains(status) => *status,
         Error::Upstream { .. } => 502,
         Error::Unavailable(_) => 503,
+        Error::Timeout(_) => 504,
         Error::Internal(_) => 500,
     }
 }

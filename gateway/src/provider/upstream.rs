@@ -192,7 +192,7 @@ impl Upstream {
         let first_byte = self.timeouts.first_byte.min(self.timeouts.total);
         let response = timeout(first_byte, self.execute(outgoing, accept))
             .await
-            .map_err(|_| Error::Unavailable(format!("{} did not answer within {first_byte:?}", self.who)))??;
+            .map_err(|_| Error::Timeout(format!("{} did not answer within {first_byte:?}", self.who)))??;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -224,18 +224,19 @@ impl Upstream {
     async fn bounded<T>(&self, future: impl Future<Output = T>, deadline: Instant) -> Result<T, Error> {
         timeout_at(deadline, future)
             .await
-            .map_err(|_| Error::Unavailable(format!("{} took longer than {:?}", self.who, self.timeouts.total)))
+            .map_err(|_| Error::Timeout(format!("{} took longer than {:?}", self.who, self.timeouts.total)))
     }
 
     fn unreached(&self, error: &reqwest::Error) -> Error {
-        let what = if error.is_timeout() {
-            format!("did not accept a connection within {:?}", self.timeouts.connect)
-        } else if error.is_connect() {
-            format!("cannot be reached: {}", root_cause(error))
-        } else {
-            format!("broke off the call: {}", root_cause(error))
-        };
-        Error::Unavailable(format!("{} at {} {what}", self.who, self.base))
+        let Self { who, base, timeouts, .. } = self;
+        if error.is_timeout() {
+            return Error::Timeout(format!(
+                "{who} at {base} did not accept a connection within {:?}",
+                timeouts.connect
+            ));
+        }
+        let what = if error.is_connect() { "cannot be reached" } else { "broke off the call" };
+        Error::Unavailable(format!("{who} at {base} {what}: {}", root_cause(error)))
     }
 
     fn broken(&self, error: &ReadError) -> Error {
@@ -270,9 +271,9 @@ impl Body {
                 Err(Error::Unavailable(format!("{} broke off its stream: {}", self.who, root_cause(&error))))
             }
             Err(_) if until == self.deadline => {
-                Err(Error::Unavailable(format!("{} streamed for longer than the call may take", self.who)))
+                Err(Error::Timeout(format!("{} streamed for longer than the call may take", self.who)))
             }
-            Err(_) => Err(Error::Unavailable(format!("{} sent nothing for {:?}", self.who, self.idle))),
+            Err(_) => Err(Error::Timeout(format!("{} sent nothing for {:?}", self.who, self.idle))),
         }
     }
 }

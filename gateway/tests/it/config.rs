@@ -123,7 +123,7 @@ fn mistakes_are_named() {
     check(
         "task_type: llm/v1/chat",
         "task_type: llm/v1/chat\n    routing_strategy: BEST",
-        "`BEST` is no strategy known here; write `TRAFFIC_SPLIT`",
+        "`BEST` is no strategy known here; the strategies are TRAFFIC_SPLIT, LEAST_LATENCY, STICKY",
     );
     check("endpoints:", "endpoint:", "unknown key `endpoint`; did you mean `endpoints`?");
     check(
@@ -137,6 +137,26 @@ fn mistakes_are_named() {
         "    model: gpt\n    x_:\n",
         "`endpoints[0].model`: must be a table of keys and values, but is `gpt`",
     );
+}
+
+#[test]
+fn mistakes_in_what_happens_without_an_answer_are_named() {
+    let keys = |keys: &str, words: &str| check("    limit:", &format!("    {keys}\n    limit:"), words);
+    keys("retries: {}", "the key `max` is missing; write `max: 2`");
+    keys("retries: {max: 11}", "`endpoints[0].retries.max`: must be at most 10, but is `11`");
+    keys("retries: {max: 1, on: [server_eror]}", "`server_eror` is no kind of failure (did you mean `server_error`?)");
+    keys("retries: {max: 1, on: []}", "is empty; name at least one kind of failure");
+    keys("retries: {max: 1, base_ms: 0}", "must be a whole number of at least 1, but is `0`");
+    keys("fallbacks: [{name: othr}]", "`endpoints[0].fallbacks[0].name`: `othr` is no endpoint or route of this file");
+    keys("fallbacks: [{name: chat}]", "`chat` would fall back to itself; `retries` asks the same endpoint again");
+    keys("hedge: {}", "the key `after_ms` is missing");
+    keys("concurrency: {max: 0}", "must be a whole number of at least 1, but is `0`");
+    keys("breaker: {failures: few}", "must be a whole number of at least 1, but is `few`");
+    let route = |keys: &str, words: &str| {
+        check("task_type: llm/v1/chat", &format!("task_type: llm/v1/chat\n    {keys}"), words);
+    };
+    route("sticky_by: [user]", "only `routing_strategy: STICKY` uses it");
+    route("routing_strategy: STICKY\n    sticky_by: [moon]", "`moon` is nothing by which calls belong together");
 }
 
 #[test]

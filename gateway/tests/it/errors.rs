@@ -94,7 +94,7 @@ async fn a_provider_that_does_not_begin() {
     let (gone, _went) = tokio::sync::oneshot::channel();
     provider.will(Reply::Never { gone });
     let (status, body) = gateway.ask(CHAT_PATH, &hello(Some("chat"))).await;
-    assert_eq!((status, &body["error"]["message"]), (503, &json!("provider `openai` did not answer within 200ms")));
+    assert_eq!((status, &body["error"]["message"]), (504, &json!("provider `openai` did not answer within 200ms")));
 }
 
 #[tokio::test]

@@ -20,5 +20,6 @@ mod observe;
 mod openai;
 mod recordings;
 mod reload;
+mod resilience;
 mod support;
 mod vendors;

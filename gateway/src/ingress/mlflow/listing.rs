@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::missing;
 use crate::http::Named;
-use crate::routing::TRAFFIC_SPLIT;
 use crate::served::Served;
 use crate::{EndpointInfo, Gateway, Limit, RouteInfo};
 
@@ -74,7 +73,7 @@ fn route_json(info: &RouteInfo) -> Value {
         "name": info.name,
         "task_type": info.kind.as_str(),
         "destinations": destinations,
-        "routing_strategy": TRAFFIC_SPLIT,
+        "routing_strategy": info.routing_strategy,
     })
 }
 
