@@ -77,7 +77,8 @@ pub(crate) fn whole(
         Ok(facts) => facts,
         Err(error) => return Err(failed(meter, garbage(endpoint, "answered with", &error))),
     };
-    if facts.error().is_some() {
+    // A response that has failed says so itself, among what else it says.
+    if facts.error().is_some() && form != Dialect::Responses {
         return Err(failed(meter, endpoint.error_in(&body)));
     }
     if let Some(cost) = meter.whole(&body, form, &facts).and_then(|it| it.to_string().parse().ok()) {

@@ -5,10 +5,11 @@
 
 pub(crate) mod gemini;
 pub(crate) mod messages;
+pub(crate) mod responses;
 
 use bytes::Bytes;
 use llm::sse::Event;
-use llm::{Chat, ChatChunk, ChatReply, Error, Usage};
+use llm::{Chat, ChatChunk, ChatReply, Error, Rest, Usage};
 
 use crate::losses::Losses;
 use crate::request::Request;
@@ -19,7 +20,6 @@ pub(crate) enum Dialect {
     /// OpenAI's chat completions, completions and embeddings.
     OpenAi,
     /// OpenAI's responses.
-    #[expect(dead_code, reason = "its ingress takes this away")]
     Responses,
     /// Anthropic's messages.
     Messages,
@@ -55,24 +55,27 @@ impl Dialect {
         match self {
             Self::OpenAi => Err(Error::Internal("a chat was translated into itself".to_owned())),
             Self::Messages => messages::chat(body, losses),
-            Self::Responses | Self::Gemini => Err(untranslated(self)),
+            Self::Responses => responses::chat(body, losses),
+            Self::Gemini => Err(untranslated(self)),
         }
     }
 
     /// The answer to a chat as this format's answer.
-    pub(crate) fn reply(self, reply: ChatReply, _request: &Request) -> Result<Bytes, Error> {
+    pub(crate) fn reply(self, reply: ChatReply, request: &Request) -> Result<Bytes, Error> {
         let answer = match self {
             Self::Messages => messages::message(reply)?,
-            Self::OpenAi | Self::Responses | Self::Gemini => return Err(untranslated(self)),
+            Self::Responses => responses::response(reply, &request.body)?,
+            Self::OpenAi | Self::Gemini => return Err(untranslated(self)),
         };
         Ok(answer.to_string().into())
     }
 
     /// What writes a streamed answer in this format.
-    pub(crate) fn writer(self, _request: &Request) -> Result<Box<dyn EventWriter>, Error> {
+    pub(crate) fn writer(self, request: &Request) -> Result<Box<dyn EventWriter>, Error> {
         match self {
             Self::Messages => Ok(Box::new(messages::Writer::default())),
-            Self::OpenAi | Self::Responses | Self::Gemini => Err(untranslated(self)),
+            Self::Responses => Ok(Box::new(responses::Writer::new(&request.body))),
+            Self::OpenAi | Self::Gemini => Err(untranslated(self)),
         }
     }
 
@@ -81,7 +84,8 @@ impl Dialect {
     pub(crate) fn usage(self, counts: &str) -> Option<Usage> {
         match self {
             Self::Messages => Some(messages::usage_of_message(&serde_json::from_str(counts).ok()?)),
-            Self::OpenAi | Self::Responses | Self::Gemini => serde_json::from_str(counts).ok(),
+            Self::Responses => Some(responses::usage_of_response(&serde_json::from_str(counts).ok()?)),
+            Self::OpenAi | Self::Gemini => serde_json::from_str(counts).ok(),
         }
     }
 }
@@ -90,6 +94,11 @@ impl Dialect {
 fn usage_in(chunk: &ChatChunk) -> Option<Usage> {
     let unasked = || serde_json::from_value(chunk.rest.get("x_groq")?.get("usage")?.clone()).ok();
     chunk.usage.clone().or_else(unasked)
+}
+
+/// Reasoning text, under either of the names that vendors use.
+fn reasoning_of(rest: &Rest) -> Option<&str> {
+    ["reasoning_content", "reasoning"].iter().find_map(|it| rest.get(*it)?.as_str()).filter(|it| !it.is_empty())
 }
 
 fn untranslated(dialect: Dialect) -> Error {

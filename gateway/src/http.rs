@@ -17,6 +17,7 @@ pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .merge(ingress::openai::router())
         .merge(ingress::messages::router())
+        .merge(ingress::responses::router())
         .merge(ingress::mlflow::router())
         // Each ingress stands above, so that its requests are measured.
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))

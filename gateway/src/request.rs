@@ -103,7 +103,8 @@ impl Request {
 
     /// The same call with another body in OpenAI's words, in which it has lost something already.
     pub(crate) fn with_body(&self, body: Bytes, lost: Losses) -> Self {
-        Self { dialect: Dialect::OpenAi, body, lost, chat: None, pivot: OnceLock::new(), ..self.clone() }
+        let is_translated = self.is_translated || self.dialect != Dialect::OpenAi;
+        Self { dialect: Dialect::OpenAi, body, lost, is_translated, chat: None, pivot: OnceLock::new(), ..self.clone() }
     }
 
     /// This call in OpenAI's words; `losses` are told what they cannot express. Translated once, however often asked.

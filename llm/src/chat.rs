@@ -185,7 +185,8 @@ pub struct ToolCall {
     /// `function`.
     #[serde(rename = "type", default = "function")]
     pub kind: String,
-    /// Which function, with which arguments.
+    /// Which function, with which arguments; nothing in a call of another kind, which `rest` holds.
+    #[serde(default, skip_serializing_if = "FunctionCall::is_nothing")]
     pub function: FunctionCall,
     /// Every other field.
     #[serde(flatten)]
@@ -201,6 +202,12 @@ pub struct FunctionCall {
     /// Its arguments, JSON as text.
     #[serde(default, deserialize_with = "null_as_default")]
     pub arguments: String,
+}
+
+impl FunctionCall {
+    fn is_nothing(&self) -> bool {
+        self.name.is_empty() && self.arguments.is_empty()
+    }
 }
 
 /// The answer to a [`Chat`].

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::openai::{REQUEST_ID, named};
 use super::sse::{self, Translated};
+use super::translated;
 use crate::Gateway;
 use crate::answer::{Answer, AnswerBody, Failed};
 use crate::caller::Caller;
@@ -58,15 +59,6 @@ async fn answer(gateway: &Gateway, id: &str, caller: Caller, body: Bytes) -> Res
             Ok((headers, sse::response(chunks, writer)).into_response())
         }
     }
-}
-
-fn translated(body: &[u8], request: &Request) -> Result<Bytes, Error> {
-    let reply = serde_json::from_slice(body).map_err(|error| Error::Upstream {
-        status: 502,
-        message: format!("the provider answered with something that is no chat's answer: {error}"),
-        body: None,
-    })?;
-    request.dialect.reply(reply, request)
 }
 
 fn with_id(mut response: Response, id: &str) -> Response {

@@ -138,7 +138,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
 }
 
 /// An error as a response.
-fn failure(failed: Failed) -> Response {
+pub(super) fn failure(failed: Failed) -> Response {
     let Failed { error, headers } = failed;
     // An unsupported request will not be supported when OpenAI's clients, which repeat calls at 5xx, ask again.
     let status = match &error {
@@ -163,7 +163,7 @@ fn stream_error(error: &Error) -> String {
 }
 
 /// A refusal that came before there was a call.
-fn plain_error(status: StatusCode, message: &str) -> Response {
+pub(super) fn plain_error(status: StatusCode, message: &str) -> Response {
     let error = json!({"message": message, "type": "invalid_request_error", "param": null, "code": null});
     (status, Json(json!({"error": error}))).into_response()
 }

@@ -1,6 +1,7 @@
 //! OpenAI, and everyone who takes its bodies: the caller's text goes through with the model's name replaced.
 
 mod fit;
+mod responses;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::compatible::Quirks;
+use super::remote::events;
 use super::upstream::{Upstream, data_frames};
-use super::{Clients, Outgoing, Provider, Reply, ReplyBody, told};
+use super::{Clients, Framing, Outgoing, Provider, Reply, ReplyBody, told};
 use crate::config::{EndpointConfig, Form, Setting};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
@@ -41,6 +43,8 @@ pub(super) struct OpenAi {
     /// What addresses end in: Azure's `?api-version=…`.
     query: String,
     taker: Taker,
+    /// Where responses are asked for, below the base address, if this server knows them.
+    responses: Option<String>,
     on_loss: OnLoss,
 }
 
@@ -52,6 +56,7 @@ impl OpenAi {
             quirks,
             query: String::new(),
             taker: Taker::Compatible,
+            responses: None,
             on_loss: endpoint.on_loss,
         }
     }
@@ -60,6 +65,9 @@ impl OpenAi {
 #[async_trait]
 impl Provider for OpenAi {
     async fn call(&self, request: &Request) -> llm::Result<Reply> {
+        if let (Dialect::Responses, Some(path)) = (request.dialect, &self.responses) {
+            return self.respond(request, path).await;
+        }
         let mut losses = Losses::default();
         let mut request = Cow::Borrowed(request.pivot(&mut losses)?);
         if request.is_translated && request.kind == Kind::Chat {
@@ -84,9 +92,28 @@ impl OpenAi {
         // Only chats and completions stream, and only there the counts have to be asked for.
         let body = request.body_for(&self.model_json, self.quirks.ask_for_usage && request.kind != Kind::Embeddings)?;
         let path = format!("{}{}", request.kind.path(), self.query);
-        let headers = request.caller.forwarded().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(Outgoing { path, body, headers })
+        Ok(Outgoing { path, body, headers: forwarded(request) })
     }
+
+    /// A call in the words of Responses, which pass unread both ways.
+    async fn respond(&self, request: &Request, path: &str) -> llm::Result<Reply> {
+        let body = request.body_for(&self.model_json, false)?;
+        let outgoing = Outgoing { path: path.to_owned(), body, headers: forwarded(request) };
+        let (form, losses) = (Dialect::Responses, Losses::default());
+        if request.stream {
+            let body = self.upstream.stream(outgoing).await?;
+            let headers = told(body.headers());
+            let reader = responses::Reader::new(body.who().to_owned());
+            let body = ReplyBody::Stream(events::native(body, Framing::Sse, Box::new(reader)));
+            return Ok(Reply { form, headers, losses, body });
+        }
+        let (body, headers) = self.upstream.whole(outgoing).await?;
+        Ok(Reply { form, headers: told(&headers), losses, body: ReplyBody::Whole(body) })
+    }
+}
+
+fn forwarded(request: &Request) -> HeaderMap {
+    request.caller.forwarded().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn build(
@@ -118,11 +145,14 @@ pub(super) fn build(
     }
     let upstream = clients.upstream(endpoint, BASE, headers)?;
     let taker = Taker::OpenAi { knows_completion_tokens: true };
-    Ok(Arc::new(OpenAi { taker, ..OpenAi::new(endpoint, upstream, quirks) }))
+    let responses = Some("responses".to_owned());
+    Ok(Arc::new(OpenAi { taker, responses, ..OpenAi::new(endpoint, upstream, quirks) }))
 }
 
 /// The first of Azure's dated interfaces that knows `max_completion_tokens`. Dates compare as texts.
 const AZURE_COMPLETION_TOKENS: &str = "2024-09-01";
+/// The first of them that knows responses.
+const AZURE_RESPONSES: &str = "2025-03-01";
 
 fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Result<Arc<dyn Provider>, String> {
     let settings = &endpoint.settings;
@@ -155,7 +185,10 @@ fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Re
     let upstream = clients.upstream_at(endpoint, &base, headers)?;
     let query = format!("?{}", version_pair.query().unwrap_or_default());
     let taker = Taker::OpenAi { knows_completion_tokens: version.as_str() >= AZURE_COMPLETION_TOKENS };
-    Ok(Arc::new(OpenAi { query, taker, ..OpenAi::new(endpoint, upstream, quirks) }))
+    // Responses belong to no deployment: they are two steps up from it, and the body's model names it.
+    let responses = (version.as_str() >= AZURE_RESPONSES).then(|| format!("../../responses{query}"));
+    let azure = OpenAi::new(endpoint, upstream, quirks);
+    Ok(Arc::new(OpenAi { query, taker, responses, model_json: quote(deployment), ..azure }))
 }
 
 /// The endpoint's key as OpenAI wants it.

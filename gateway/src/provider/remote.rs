@@ -1,7 +1,7 @@
 //! Any [`Protocol`] over HTTP: bodies are translated, sent, and their answers translated back.
 
 mod completions;
-mod events;
+pub(super) mod events;
 
 use std::sync::Arc;
 

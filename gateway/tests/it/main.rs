@@ -21,5 +21,6 @@ mod openai;
 mod recordings;
 mod reload;
 mod resilience;
+mod responses;
 mod support;
 mod vendors;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::usage_of_chat;
+use crate::dialect::reasoning_of;
 
 /// The message. A chat has no place for more than one answer, so that the first is all there is.
 pub(crate) fn message(reply: ChatReply) -> Result<Value, Error> {
@@ -61,11 +62,6 @@ fn blocks(mut message: Message) -> Vec<Value> {
 fn thought(rest: &Rest) -> Option<Value> {
     let reasoning = reasoning_of(rest)?;
     Some(json!({"type": "thinking", "thinking": reasoning, "signature": ""}))
-}
-
-/// Reasoning text, under either of the names that vendors use.
-pub(super) fn reasoning_of(rest: &Rest) -> Option<&str> {
-    ["reasoning_content", "reasoning"].iter().find_map(|it| rest.get(*it)?.as_str()).filter(|it| !it.is_empty())
 }
 
 fn tool_use(call: ToolCall) -> Value {

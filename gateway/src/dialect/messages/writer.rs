@@ -6,9 +6,9 @@ use llm::{ChatChunk, Error, Rest, ToolCallDelta, Usage};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::reply::{call_id, id_or_own, reasoning_of, stop};
+use super::reply::{call_id, id_or_own, stop};
 use super::{error_event, usage_of_chat};
-use crate::dialect::{EventWriter, usage_in};
+use crate::dialect::{EventWriter, reasoning_of, usage_in};
 
 /// What has been written so far, as far as the next event depends on it.
 #[derive(Default)]
@@ -175,6 +175,10 @@ impl Writer {
         });
         if let Some(arguments) = known {
             return arguments.push_str(&function.arguments);
+        }
+        if function.name.is_empty() {
+            // White space after a call that was whole and is closed.
+            return;
         }
         let mut start = json!({
             "type": "tool_use", "id": call_id(call.id.unwrap_or_default()), "name": function.name, "input": {},

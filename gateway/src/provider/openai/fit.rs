@@ -64,6 +64,9 @@ fn options(chat: &mut Chat, taker: Taker, lost: &mut Lost<'_>) {
     if taker == (Taker::OpenAi { knows_completion_tokens: true }) {
         chat.max_completion_tokens = chat.output_tokens_max();
         chat.max_tokens = None;
+    } else {
+        chat.max_tokens = chat.output_tokens_max();
+        chat.max_completion_tokens = None;
     }
     if is_openai && chat.top_k.take().is_some() {
         lost.add("top_k", "is left out: OpenAI's models have no such setting");
@@ -139,7 +142,7 @@ fn message(
         }
     }
     for call in &mut message.tool_calls {
-        call.rest = foreign(std::mem::take(&mut call.rest), &[], lost);
+        call.rest = foreign(std::mem::take(&mut call.rest), &["custom"], lost);
     }
     if let Some(Content::Parts(parts)) = &mut message.content {
         let parts = std::mem::take(parts);

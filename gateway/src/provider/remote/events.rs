@@ -30,7 +30,7 @@ enum How {
 }
 
 /// The events as they come.
-pub(super) fn native(body: Body, framing: Framing, reader: Box<dyn EventReader>) -> Frames {
+pub(in crate::provider) fn native(body: Body, framing: Framing, reader: Box<dyn EventReader>) -> Frames {
     frames(body, framing, reader, How::AsItIs)
 }
 

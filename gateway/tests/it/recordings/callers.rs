@@ -2,6 +2,7 @@
 
 pub(super) mod messages;
 pub(super) mod openai;
+pub(super) mod responses;
 
 use serde_json::Value;
 
@@ -13,6 +14,11 @@ pub(super) trait Caller: Sync {
 
     /// The family whose recorded requests this format sends as they are.
     fn family(&self) -> &'static str;
+
+    /// Whether a provider that answered so can be asked: only who asks in Responses is answered in them.
+    fn reaches(&self, family: &str) -> bool {
+        family != "responses"
+    }
 
     /// Path and body of a call to an endpoint: the recorded request, or a plain hello where the recording is in another
     /// format.

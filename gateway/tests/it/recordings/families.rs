@@ -4,9 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Families that no provider here speaks yet.
-pub(super) const WAITING: &[&str] = &["responses"];
-
 /// One server of which there are recordings.
 pub(super) struct Host {
     family: &'static str,
@@ -80,6 +77,17 @@ const HOSTS: &[Host] = &[
                 count("inputTokens") + count("cacheReadInputTokens") + count("cacheWriteInputTokens"),
                 count("outputTokens"),
             )
+        },
+    },
+    Host {
+        family: "responses",
+        at: "api.openai.com",
+        provider: "openai",
+        config: KEYED,
+        finish: |_, calls_tools| if calls_tools { "tool_calls" } else { "stop" },
+        tokens: |usage| {
+            let count = |key: &str| usage[key].as_u64().unwrap_or_default();
+            (count("input_tokens"), count("output_tokens"))
         },
     },
     gemini("generativelanguage.googleapis.com"),

@@ -84,6 +84,12 @@ fn source(url: Option<&str>, at: &str) -> Result<Value, Error> {
 
 /// A call that the model made, told back to it.
 pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
+    if let Some(custom) = call.rest.get("custom").filter(|_| call.kind == "custom") {
+        // A free-form call, told as a function with one text.
+        return Ok(json!({
+            "type": "tool_use", "id": call.id, "name": custom["name"], "input": {"input": custom["input"]},
+        }));
+    }
     let arguments = call.function.arguments.trim();
     let input: Value = if arguments.is_empty() {
         json!({})
