@@ -3,15 +3,19 @@
 //! What MLflow's client or web app creates here, `mlflow server` finds in the same database, and the other way round:
 //! rows, ids, encrypted secrets, answers and the words of errors are those of MLflow 3.17.2.
 
+mod budget;
+mod described;
 mod destination;
 mod envelope;
 mod error;
 mod http;
+mod page;
 mod python_json;
+mod serving;
 mod store;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use destination::Policy;
@@ -19,6 +23,7 @@ use envelope::{Keyring, Passphrase};
 use error::{Error, Result};
 use store::Store;
 
+pub(crate) use destination::is_public;
 pub use http::router as admin_router;
 
 /// The experiments in which calls are recorded. The gateway knows no tracking store, so the program around it has one.
@@ -35,8 +40,8 @@ pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 pub struct AdminParts {
     /// The database with MLflow's tables.
     pub db: db::Db,
-    /// Where the experiments of endpoints are made.
-    pub experiments: Arc<dyn Experiments>,
+    /// Where the experiments of endpoints are made; `None` where calls are recorded nowhere.
+    pub experiments: Option<Arc<dyn Experiments>>,
     /// How secrets are kept and where they may lead.
     pub options: AdminOptions,
 }
@@ -63,7 +68,9 @@ struct Inner {
     store: Store,
     keyring: Keyring,
     destinations: Policy,
-    experiments: Arc<dyn Experiments>,
+    experiments: Option<Arc<dyn Experiments>>,
+    /// How to ask for changes to be served; `None` while nothing serves them.
+    asks: RwLock<Option<serving::Asks>>,
 }
 
 impl Admin {
@@ -74,6 +81,7 @@ impl Admin {
             keyring: Keyring::new(parts.options.passphrase),
             destinations: parts.options.destinations,
             experiments: parts.experiments,
+            asks: RwLock::new(None),
         }))
     }
 
@@ -93,7 +101,10 @@ impl Admin {
             ("mlflow.experiment.isGateway", "true"),
         ];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        let made = self.0.experiments.named(format!("gateway/{name}"), tags).await;
+        let Some(experiments) = &self.0.experiments else {
+            return Err(Error::invalid("This server records no calls, so `usage_tracking` must be false."));
+        };
+        let made = experiments.named(format!("gateway/{name}"), tags).await;
         made.map_err(|error| Error::internal(format!("the experiment of endpoint '{name}' could not be made"), error))
     }
 

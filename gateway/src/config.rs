@@ -1,6 +1,7 @@
 //! The configuration file: MLflow's deployments-server YAML, read with exact complaints.
 
 mod cache;
+mod database;
 mod guardrails;
 mod measures;
 mod prices;
@@ -26,8 +27,9 @@ use crate::provider::{self, Vendor};
 use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
 
+pub(crate) use database::{Origin, endpoint_of};
 pub(crate) use settings::{Form, Setting, Settings};
-use settings::{World, suggest};
+use settings::{Outside, World, suggest};
 use tree::{Node, Place, Table};
 
 /// Bytes that a configuration file may have: a thousand times what the largest seen has, so that a wrong path (a
@@ -56,6 +58,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) policy: PolicyConfig,
     pub(crate) gate: Option<GateConfig>,
     pub(crate) breaker: BreakerConfig,
+    pub(crate) origin: Origin,
     pub(crate) screen: ScreenConfig,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
@@ -69,8 +72,18 @@ pub(crate) struct RouteConfig {
     pub(crate) destinations: Vec<(String, u32)>,
     pub(crate) strategy: Strategy,
     pub(crate) policy: PolicyConfig,
+    pub(crate) origin: Origin,
     pub(crate) limit: Option<Limit>,
     pub(crate) screen: ScreenConfig,
+}
+
+impl RouteConfig {
+    /// A route of the database, which answers what it is asked.
+    pub(crate) fn of_database(name: String, destinations: Vec<(String, u32)>, policy: PolicyConfig) -> Self {
+        let origin = Origin::Database { must_be_public: true };
+        let (strategy, screen) = (Strategy::TrafficSplit, ScreenConfig::default());
+        Self { name, kind: Kind::Chat, destinations, strategy, policy, origin, limit: None, screen }
+    }
 }
 
 /// How long an upstream may take. In the file: `timeouts: {connect_ms, first_byte_ms, idle_ms, total_ms}`.
@@ -123,11 +136,11 @@ impl Config {
             // Without the excerpt, which might show a key.
             message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
         })?;
-        parse(&Place::root(file, &root), env)
+        parse(&Place::root(file, &root), &Outside { variable: env, origin: Origin::File })
     }
 }
 
-fn parse(root: &Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     let mut table = root.table().map_err(|_| {
         root.error("the file must hold a table with the key `endpoints`; write `endpoints:` and a list of endpoints")
     })?;
@@ -182,7 +195,7 @@ const ROUTE_KEYS: &[&str] = &[
 fn endpoint(
     place: &Place<'_>,
     lines: &mut HashMap<String, u64>,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &Outside<'_>,
 ) -> Result<EndpointConfig, ConfigError> {
     let mut table = place.table()?;
     if let Some(old) = table.take("route_type") {
@@ -220,6 +233,7 @@ fn endpoint(
         policy,
         gate,
         breaker,
+        origin: env.origin,
         screen,
         line: model.line(),
         key: model.key().to_owned(),
@@ -230,7 +244,7 @@ fn route(
     place: &Place<'_>,
     endpoints: &[EndpointConfig],
     lines: &mut HashMap<String, u64>,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &Outside<'_>,
 ) -> Result<RouteConfig, ConfigError> {
     let mut table = place.table()?;
     let name = name(&mut table, lines)?;
@@ -275,7 +289,7 @@ fn route(
             "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
         )));
     }
-    Ok(RouteConfig { name, kind, destinations: shares, strategy, policy, limit, screen })
+    Ok(RouteConfig { name, kind, destinations: shares, origin: Origin::File, strategy, policy, limit, screen })
 }
 
 /// What an endpoint or a route wants done to its calls.

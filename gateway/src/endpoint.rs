@@ -66,6 +66,8 @@ pub struct EndpointInfo {
     pub model: String,
     /// How many calls it takes.
     pub limit: Option<Limit>,
+    /// Whether it answers calls of the other types too, as those of a database do, which have none of their own.
+    pub is_untyped: bool,
 }
 
 /// A route, which splits its calls among endpoints, as listings show it.
@@ -79,4 +81,6 @@ pub struct RouteInfo {
     pub routing_strategy: &'static str,
     /// Endpoints and their shares in percent.
     pub destinations: Vec<(String, u32)>,
+    /// Whether it answers calls of the other types too.
+    pub is_untyped: bool,
 }

@@ -23,7 +23,8 @@ use crate::served::{Endpoint, Served};
 use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, dispatch};
 
 pub use reload::Reloads;
-use state::{Added, State, Workshop};
+pub(crate) use state::Added;
+use state::{State, Workshop};
 
 /// What a gateway needs from the program around it.
 #[derive(Default)]
@@ -80,7 +81,9 @@ impl Gateway {
     /// The endpoints, in the order of the file.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointInfo> + use<> {
         let state = self.0.state.load_full();
-        (0..state.endpoints.len()).map(move |index| state.endpoints[index].info.clone())
+        let infos = (0..state.endpoints.len()).map(move |index| state.endpoints[index].info.clone());
+        // The models of an endpoint of the database are its own affair.
+        infos.filter(|it| !is_part(&it.name))
     }
 
     /// The routes, in the order of the file.
@@ -129,6 +132,9 @@ impl Gateway {
 
     /// What a name stands for now.
     pub(crate) fn served(&self, name: &str) -> Option<Served> {
+        if is_part(name) {
+            return None;
+        }
         self.0.state.load().served.get(name).cloned()
     }
 
@@ -143,6 +149,11 @@ impl Gateway {
             None => dispatch::run(served, &request, meter, Watch::default()).await,
         }
     }
+}
+
+/// Whether a name is that of one of several models behind an endpoint of the database: no endpoint's own has a slash.
+fn is_part(name: &str) -> bool {
+    name.contains('/')
 }
 
 fn unix_ms() -> u64 {

@@ -28,7 +28,7 @@ impl EndpointModel {
             .gateway
             .served(&self.name)
             .ok_or_else(|| Error::NotFound(format!("no endpoint or route is named `{}` any more", self.name)))?;
-        if served.kind() != kind {
+        if !served.answers(kind) {
             return Err(Error::Invalid {
                 message: format!(
                     "endpoint `{}` is of type {}, not {kind}; name an endpoint of that type",

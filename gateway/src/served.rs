@@ -70,6 +70,19 @@ impl Served {
         }
     }
 
+    /// Whether it answers calls of this kind.
+    pub(crate) fn answers(&self, kind: Kind) -> bool {
+        self.kind() == kind || self.is_untyped()
+    }
+
+    /// Whether what it answers is for each call to say.
+    pub(crate) fn is_untyped(&self) -> bool {
+        match self {
+            Self::Endpoint(it) => it.info.is_untyped,
+            Self::Route(it) => it.info.is_untyped,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Endpoint(it) => &it.info.name,

@@ -17,8 +17,14 @@ pub(crate) fn options() -> anyhow::Result<AdminOptions> {
 
 /// Administration of the endpoints in a database.
 pub(crate) fn open(db: db::Db, tracking: &Tracking, options: AdminOptions) -> Admin {
-    let experiments = Arc::new(InStore(tracking.clone()));
-    Admin::new(AdminParts { db, experiments, options })
+    let experiments: Arc<dyn Experiments> = Arc::new(InStore(tracking.clone()));
+    Admin::new(AdminParts { db, experiments: Some(experiments), options })
+}
+
+/// The endpoints in a database, for a gateway that serves them and records nothing.
+pub(crate) async fn endpoints_of(uri: &str, options: AdminOptions) -> anyhow::Result<Admin> {
+    let db = db::Db::open(uri).await?;
+    Ok(Admin::new(AdminParts { db, experiments: None, options }))
 }
 
 /// Experiments of the tracking store.

@@ -40,7 +40,11 @@ pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyh
 pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
     config.check()?;
-    let gateway_config = config.gateway.as_deref().map(load_gateway_config).transpose()?;
+    let gateway_config = match config.gateway.as_deref() {
+        Some(file) => Some(load_gateway_config(file)?),
+        // Without a file there may still be endpoints in the database.
+        None => config.has_administration().then(gateway::Config::default),
+    };
     let admin_options = config.has_administration().then(admin::options).transpose()?;
     let listener = bind(&config.listen()).await?;
     let artifacts = artifact_options(&config);
@@ -57,6 +61,9 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     let db = db::Db::open(&database.uri).await?;
     let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
     let admin = admin_options.map(|it| admin::open(db, &tracking, it));
+    if let (Some(admin), Some(gateway)) = (&admin, &gateway) {
+        admin.serve(gateway).await;
+    }
     let recorder = Recorder::start(&tracking, recorded, gateway.clone());
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     let app = app::everything(tracking, gateway, admin, &config);
@@ -85,11 +92,24 @@ impl Database {
     }
 }
 
-/// The gateway without a database.
-pub(crate) async fn gateway_alone(config: PathBuf, listen: Listen, guard: Guard) -> anyhow::Result<()> {
-    let config = load_gateway_config(&config)?;
+/// The gateway without records, with the endpoints of a file, of a database, or of both.
+pub(crate) async fn gateway_alone(
+    config: Option<PathBuf>,
+    database: Option<String>,
+    listen: Listen,
+    guard: Guard,
+) -> anyhow::Result<()> {
+    let config = config.as_deref().map(load_gateway_config).transpose()?.unwrap_or_default();
+    let options = admin::options()?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
+    let followed = match database {
+        Some(uri) => Some(admin::endpoints_of(&uri, options).await?),
+        None => None,
+    };
+    if let Some(admin) = &followed {
+        admin.serve(&gateway).await;
+    }
     serve(listener, app::gateway_alone(gateway, guard), "").await
 }
 

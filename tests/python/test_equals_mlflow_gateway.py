@@ -309,3 +309,81 @@ def test_tags(pair: Pair, endpoint):
     post(pair, "endpoints/set-tag", {"endpoint_id": f"e-{NOBODY}", "key": "team", "value": "a"})
     delete(pair, "endpoints/delete-tag", endpoint_id=f"e-{NOBODY}", key="team")
     delete(pair, "endpoints/delete-tag", endpoint_id=endpoint)
+
+
+# --- budgets -----------------------------------------------------------------------------------------------------------
+
+BUDGET = {
+    "budget_unit": "USD",
+    "budget_amount": 12.5,
+    "duration": {"unit": "MONTHS", "value": 3},
+    "target_scope": "GLOBAL",
+    "budget_action": "REJECT",
+}
+
+
+def test_a_budget_from_birth_to_death(pair: Pair, endpoint):
+    made = post(pair, "budgets/create", BUDGET | {"created_by": "ada"})["budget_policy"]["budget_policy_id"]
+    get(pair, "budgets/get", budget_policy_id=made)
+    get(pair, "budgets/list")
+    get(pair, "budgets/windows")
+    update = {"budget_policy_id": made}
+    post(pair, "budgets/update", update | {"budget_amount": 0.1, "updated_by": "bob", "budget_action": "ALERT"})
+    for unit in ["MINUTES", "HOURS", "DAYS", "WEEKS"]:
+        post(pair, "budgets/update", update | {"duration": {"unit": unit, "value": 7}})
+        if unit != "MINUTES":
+            get(pair, "budgets/windows")
+    post(pair, "budgets/update", update | {"target_scope": "ENDPOINT"})
+    post(pair, "budgets/update", update | {"target_scope": "ENDPOINT", "target_value": f"e-{NOBODY}"})
+    post(pair, "budgets/update", update | {"target_scope": "ENDPOINT", "target_value": endpoint})
+    post(pair, "budgets/update", update | {"target_scope": "ENDPOINT"})
+    post(pair, "budgets/update", update | {"target_value": ""})
+    post(pair, "budgets/update", update | {"target_scope": "USER", "target_value": "ada"})
+    post(pair, "budgets/update", update | {"target_scope": "WORKSPACE"})
+    post(pair, "budgets/update", update | {"target_value": "x"})
+    post(pair, "budgets/update", update)
+    delete(pair, "budgets/delete", budget_policy_id=made)
+    get(pair, "budgets/get", budget_policy_id=made)
+    post(pair, "budgets/update", update)
+    delete(pair, "budgets/delete", budget_policy_id=made)
+
+
+def test_budgets_refused(pair: Pair, endpoint):
+    for field in BUDGET:
+        post(pair, "budgets/create", {key: item for key, item in BUDGET.items() if key != field})
+    for more in [
+        {"budget_unit": 0},
+        {"target_scope": 0},
+        {"budget_action": 0},
+        {"duration": {"unit": "DAYS"}},
+        {"duration": {"unit": "DAYS", "value": 0}},
+        {"duration": {"unit": "DAYS", "value": -2}},
+        {"duration": {"value": 2}},
+        {"target_value": "x"},
+        {"target_scope": "ENDPOINT"},
+        {"target_scope": "ENDPOINT", "target_value": f"e-{NOBODY}"},
+        {"target_scope": "USER", "target_value": "ada"},
+    ]:
+        post(pair, "budgets/create", BUDGET | more)
+    made = post(pair, "budgets/create", BUDGET | {"target_scope": "ENDPOINT", "target_value": endpoint})
+    delete(pair, "budgets/delete", budget_policy_id=made["budget_policy"]["budget_policy_id"])
+    get(pair, "budgets/get")
+    post(pair, "budgets/update", {})
+    delete(pair, "budgets/delete")
+
+
+def test_budgets_in_pages(pair: Pair):
+    """Both list budgets by their ids, which are random."""
+    made = [post(pair, "budgets/create", BUDGET)["budget_policy"]["budget_policy_id"] for _ in range(3)]
+    for side in pair.sides:
+        page, pages = {}, []
+        while not pages or page:
+            answer = side.session.get(f"{side.url}{BASE}/budgets/list", params={"max_results": 2} | page).json()
+            pages.append([it["budget_policy_id"] for it in answer["budget_policies"]])
+            page = {"page_token": token} if (token := answer.get("next_page_token")) else {}
+        assert [len(it) for it in pages] == [2, 1]
+        assert pages[0] + pages[1] == sorted(getattr(it, side.name) for it in made)
+    get(pair, "budgets/list", max_results=-1)
+    get(pair, "budgets/list", max_results=50_001)
+    for it in made:
+        delete(pair, "budgets/delete", budget_policy_id=it)

@@ -47,7 +47,6 @@ impl Policy {
         Ok(Self { schemes, allows_private })
     }
 
-    #[expect(dead_code, reason = "endpoints are loaded next")]
     /// Whether private addresses are taken too.
     pub(super) fn allows_private(&self) -> bool {
         self.allows_private

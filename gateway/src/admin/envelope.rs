@@ -82,7 +82,6 @@ impl Keyring {
         Ok(Sealed { encrypted_value, wrapped_dek, kek_version: self.passphrase.version.into() })
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "endpoints are loaded next"))]
     /// Decrypts the secret of this id and name.
     pub(super) async fn open(&self, sealed: &Sealed, id: &str, name: &str) -> Result<String> {
         let kek = self.kek().await?;

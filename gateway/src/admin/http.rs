@@ -1,14 +1,17 @@
 //! MLflow's administration RPCs: read the request, ask the store, write the answer.
 
 mod bindings;
+mod budgets;
 mod definitions;
 mod endpoints;
 mod error;
 mod fields;
 mod secrets;
 
-use axum::extract::{DefaultBodyLimit, OriginalUri};
+use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
 use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -23,14 +26,26 @@ pub fn router(admin: Admin) -> Router {
         .merge(secrets::routes())
         .merge(definitions::routes())
         .merge(endpoints::routes())
-        .merge(bindings::routes());
+        .merge(bindings::routes())
+        .merge(budgets::routes());
     let pages_only = secrets::page_routes();
     Router::new()
         .merge(below("/api/3.0/mlflow/gateway", &routes))
         .merge(below("/ajax-api/3.0/mlflow/gateway", &routes.clone().merge(pages_only)))
+        .layer(from_fn_with_state(admin.clone(), serve_changes))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)
+}
+
+/// Answers a change only once it is served here, so that who made an endpoint can call it.
+async fn serve_changes(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let response = next.run(request).await;
+    if !is_read && response.status().is_success() {
+        admin.changed().await;
+    }
+    response
 }
 
 /// The routes below a prefix. Addresses there that are none of ours are left to who serves the rest of the API.
@@ -41,6 +56,15 @@ fn below(prefix: &str, routes: &Router<Admin>) -> Router<Admin> {
 /// An answer with a list, which MLflow leaves out when it is empty.
 fn listed(name: &str, items: Vec<Value>) -> Json<Value> {
     Json(if items.is_empty() { json!({}) } else { json!({ name: Value::Array(items) }) })
+}
+
+/// A page of a list, and the token for the next one where there is one.
+fn paged(name: &str, items: Vec<Value>, token: Option<String>) -> Json<Value> {
+    let Json(mut json) = listed(name, items);
+    if let Some(token) = token {
+        json["next_page_token"] = token.into();
+    }
+    Json(json)
 }
 
 async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Error {

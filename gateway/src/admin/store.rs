@@ -1,10 +1,12 @@
 //! MLflow's tables of the gateway. Each resource has its rows, its queries, and the JSON that shows it.
 
 mod bindings;
+mod budgets;
 mod definitions;
 mod endpoints;
 mod mappings;
 mod secrets;
+mod serving;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,10 +15,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub(super) use bindings::BindingKey;
+pub(super) use budgets::{BudgetChange, Target};
 pub(super) use definitions::{Definition, DefinitionChange, NewDefinition};
 pub(super) use endpoints::{Endpoint, EndpointChange, Fallback, NewEndpoint, TRAFFIC_SPLIT};
 pub(super) use mappings::{Linkage, NewMapping};
 pub(super) use secrets::{NewSecret, SecretChange, SecretInfo, masked};
+pub(super) use serving::{MODELS_MAX, ServedModel};
 
 /// The tables.
 #[derive(Clone, Debug)]

@@ -274,7 +274,7 @@ fn webhook(table: &mut Table<'_>, world: &World<'_>) -> Result<Check, ConfigErro
     let url = address(&place, &expand(&place, world)?)?;
     let headers = table.take("headers").map(|it| headers(&it, world)).transpose()?.unwrap_or_default();
     let timeout = timeout(table, WEBHOOK_TIMEOUT)?;
-    let client = http_client(&url, timeout).map_err(|it| place.error(it))?;
+    let client = http_client(&url, timeout, false).map_err(|it| place.error(it))?;
     Ok(Check::Webhook(Webhook { url, headers, timeout, client }))
 }
 

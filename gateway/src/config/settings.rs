@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::database::Origin;
 use super::tree::{Place, nearest, stranger};
 use crate::ConfigError;
 use crate::secrets::Secret;
@@ -80,9 +81,18 @@ impl Settings {
     }
 }
 
+/// Where values may come from that are not written down.
+pub(super) struct Outside<'a> {
+    /// Gives the value of an environment variable.
+    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Whose words are read. `$NAME` and the paths of files mean something in the operator's own file alone: whoever
+    /// makes endpoints over the API could else read this machine's variables and files.
+    pub(super) origin: Origin,
+}
+
 /// What reading needs to know of the world outside the file.
 pub(super) struct World<'a> {
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) env: &'a Outside<'a>,
     pub(super) endpoint: &'a str,
 }
 
@@ -158,6 +168,9 @@ fn value(place: &Place<'_>, form: Form, world: &World<'_>) -> Result<Value, Conf
 /// A key: `$NAME` of a variable, the path of a file that holds it, or the key itself, as MLflow has it.
 fn secret(place: &Place<'_>, world: &World<'_>) -> Result<Secret, ConfigError> {
     let text = place.secret_text()?;
+    if world.env.origin != Origin::File {
+        return header_safe(Secret::new(text), place);
+    }
     if let Some(name) = text.strip_prefix('$') {
         return header_safe(Secret::new(&variable(name, place, world)?), place);
     }
@@ -183,7 +196,7 @@ fn header_safe(secret: Secret, place: &Place<'_>) -> Result<Secret, ConfigError>
 
 pub(super) fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let text = place.text()?;
-    match text.strip_prefix('$') {
+    match text.strip_prefix('$').filter(|_| world.env.origin == Origin::File) {
         Some(name) => variable(name, place, world),
         None => Ok(text.trim().to_owned()),
     }
@@ -192,7 +205,7 @@ pub(super) fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, Con
 /// As [`expand`], for values that may be secret.
 fn unseen(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let text = place.secret_text()?;
-    match text.strip_prefix('$') {
+    match text.strip_prefix('$').filter(|_| world.env.origin == Origin::File) {
         Some(name) => variable(name, place, world),
         None => Ok(text.trim().to_owned()),
     }
@@ -200,7 +213,7 @@ fn unseen(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
 
 fn variable(name: &str, place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let name = name.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or(name);
-    (world.env)(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).ok_or_else(|| {
+    (world.env.variable)(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).ok_or_else(|| {
         place.error(format!(
             "endpoint `{}` takes this from the environment variable {name}, which is not set; \
              run `export {name}=…` first, or name another variable",

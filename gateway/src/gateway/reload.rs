@@ -28,7 +28,6 @@ impl Gateway {
     }
 
     /// Serves other endpoints of the database beside those of the file.
-    #[expect(dead_code, reason = "the database's endpoints take this away")]
     pub(crate) fn reload_added(&self, added: Added) -> Result<(), ConfigError> {
         self.change(|kept| kept.added = added)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cache::Caches;
-use crate::config::{EndpointConfig, RouteConfig};
+use crate::config::{EndpointConfig, Origin, RouteConfig};
 use crate::cost::Prices;
 use crate::dispatch::{Fallback, Gate, Policy, PolicyConfig};
 use crate::health::Health;
@@ -85,9 +85,13 @@ impl State {
                 making.route(route);
             }
         }
-        let endpoints = config.endpoints.iter().chain(&added.endpoints).map(|it| (&it.name, &it.policy));
-        let routes = config.routes.iter().chain(&added.routes).map(|it| (&it.name, &it.policy));
-        making.fallbacks(endpoints.chain(routes));
+        let endpoints = config.endpoints.iter().map(|it| (&it.name, &it.policy));
+        let policies: Vec<_> = endpoints.chain(config.routes.iter().map(|it| (&it.name, &it.policy))).collect();
+        let endpoints = added.endpoints.iter().map(|it| (&it.name, &it.policy));
+        let of_database = endpoints.chain(added.routes.iter().map(|it| (&it.name, &it.policy)));
+        // What the database says of a hidden endpoint is not said of the file's.
+        let of_database = of_database.filter(|(name, _)| policies.iter().all(|(it, _)| it != name));
+        making.fallbacks(policies.iter().copied().chain(of_database));
         let Making { builder, state, .. } = making;
         *workshop = Workshop { clients: builder.clients, locals: builder.locals, caches };
         workshop.clients.forget_unused();
@@ -135,6 +139,7 @@ impl Making<'_> {
                 provider: config.vendor.name.to_owned(),
                 model: config.model.clone(),
                 limit: config.limit.clone(),
+                is_untyped: config.origin != Origin::File,
             },
             provider,
             secret: config.settings.secret("api_key").cloned(),
@@ -211,6 +216,7 @@ impl Making<'_> {
                 kind: config.kind,
                 routing_strategy: config.strategy.name(),
                 destinations: config.destinations.clone(),
+                is_untyped: config.origin != Origin::File,
             },
         });
         self.state.served.insert(config.name.clone(), Served::Route(Arc::clone(&built)));

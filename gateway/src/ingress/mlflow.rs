@@ -28,6 +28,7 @@ pub(crate) fn router() -> Router<Gateway> {
     Router::new()
         .route("/endpoints/{name}/invocations", post(invocations))
         .route("/gateway/{name}/invocations", post(invocations))
+        .route("/gateway/{name}/mlflow/invocations", post(invocations))
         .route("/api/2.0/endpoints", get(listing::endpoints))
         .route("/api/2.0/endpoints/", get(listing::endpoints))
         .route("/api/2.0/endpoints/{name}", get(listing::endpoint))
@@ -73,13 +74,28 @@ async fn answer(
     body: Bytes,
 ) -> Result<(Answer, Kind), Failed> {
     let served = gateway.served(name).ok_or_else(|| Error::NotFound(not_found("endpoint", name)))?;
-    let request = Request::parse(served.kind(), body)?.by(caller);
+    let kind = if served.is_untyped() { kind_of(&body)? } else { served.kind() };
+    let request = Request::parse(kind, body)?.by(caller);
     if request.model.is_some() {
         let words = "The parameter 'model' is not permitted to be passed. The route being queried already defines a \
                      model instance.";
         return Err(Error::invalid("model", words).into());
     }
-    Ok((gateway.call(id.to_owned(), &served, request).await?, served.kind()))
+    Ok((gateway.call(id.to_owned(), &served, request).await?, kind))
+}
+
+/// What a call is that says so by its fields alone.
+fn kind_of(body: &[u8]) -> Result<Kind, Error> {
+    let fields: Fields<'_> = serde_json::from_slice(body)
+        .map_err(|error| Error::Invalid { message: format!("the body must be a JSON object: {error}"), param: None })?;
+    let kinds = [("messages", Kind::Chat), ("input", Kind::Embeddings), ("prompt", Kind::Completions)];
+    kinds.into_iter().find(|(field, _)| fields.get(field).is_some()).map(|(_, kind)| kind).ok_or_else(|| {
+        Error::Invalid {
+            message: "Invalid request: payload format must be either chat or embeddings: send `messages`, or `input`"
+                .to_owned(),
+            param: None,
+        }
+    })
 }
 
 fn not_found(what: &str, name: &str) -> String {

@@ -29,6 +29,9 @@ pub(crate) fn router() -> Router<Gateway> {
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/models", get(models))
         .route("/v1/models/{name}", get(model))
+        // Where MLflow's server has the same.
+        .route("/gateway/mlflow/v1/chat/completions", post(chat))
+        .route("/gateway/mlflow/v1/models", get(models))
         .route("/v1/{*path}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
 }
@@ -82,7 +85,7 @@ pub(crate) fn named(gateway: &Gateway, model: Option<&str>, kind: Kind) -> Resul
         Error::invalid("model", "`model` is missing; send the name of an endpoint, GET /v1/models lists them")
     })?;
     let served = find(gateway, name)?;
-    if served.kind() != kind {
+    if !served.answers(kind) {
         return Err(Error::invalid(
             "model",
             format!(

@@ -4,6 +4,7 @@ mod aws_events;
 mod cutting;
 mod events;
 mod failure;
+mod public;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Outgoing, Sign};
-use crate::config::{EndpointConfig, Timeouts};
+use crate::config::{EndpointConfig, Origin, Timeouts};
 use crate::secrets::Secret;
 
 pub(super) use events::{data_frames, drain, events};
@@ -36,10 +37,13 @@ const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(50);
 /// The clients built so far, one for each server, shared by the endpoints that ask it.
 #[derive(Default)]
 pub(crate) struct Clients {
-    built: HashMap<(String, Duration), Client>,
+    built: HashMap<ClientKey, Client>,
     /// Those of the configuration before, which keep their connections if they are asked for again.
-    before: HashMap<(String, Duration), Client>,
+    before: HashMap<ClientKey, Client>,
 }
+
+/// Which server, how long connecting may take, and whether the server must be a public one.
+type ClientKey = (String, Duration, bool);
 
 impl Clients {
     /// The same clients for another configuration; those that it does not ask for are let go when it is built.
@@ -77,10 +81,13 @@ impl Clients {
         if let Some(more) = endpoint.settings.headers("headers") {
             headers.extend(more.clone());
         }
-        let key = (base.origin().ascii_serialization(), endpoint.timeouts.connect);
+        // The vendors' own addresses, which nobody chose over the API, are trusted.
+        let must_be_public = endpoint.origin == Origin::Database { must_be_public: true }
+            && endpoint.settings.address("api_base").is_some();
+        let key = (base.origin().ascii_serialization(), endpoint.timeouts.connect, must_be_public);
         let client = match self.built.get(&key).or_else(|| self.before.get(&key)) {
             Some(client) => client.clone(),
-            None => client(base, endpoint.timeouts.connect)?,
+            None => client(base, endpoint.timeouts.connect, must_be_public)?,
         };
         self.built.insert(key, client.clone());
         Ok(Upstream {
@@ -95,8 +102,8 @@ impl Clients {
     }
 }
 
-/// A client for one server.
-pub(crate) fn client(base: &Url, connect: Duration) -> Result<Client, String> {
+/// A client for one server, which must have a public address if whoever named it is not trusted with others.
+pub(crate) fn client(base: &Url, connect: Duration, must_be_public: bool) -> Result<Client, String> {
     // Whoever installed a provider before has chosen; TLS works either way.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -109,6 +116,11 @@ pub(crate) fn client(base: &Url, connect: Duration) -> Result<Client, String> {
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
     let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+    if must_be_public {
+        public::check_literal(base)?;
+        // A proxy would resolve the name by itself, and reach what we may not.
+        builder = builder.no_proxy().dns_resolver(Arc::new(public::PublicNames));
+    }
     if is_loopback {
         // A proxy on another machine would look for the model on its own.
         builder = builder.no_proxy();

@@ -1,17 +1,27 @@
-//! `tidegate gateway`: the gateway alone, without a database.
+//! `tidegate gateway`: the gateway alone, without records.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use crate::{config::Listen, serve};
 
-/// Serve the gateway alone: no database, no records, no UI.
+/// Serve the gateway alone: no records, no UI.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tidegate gateway --config configs/gateway.yaml --port 8080\n\n\
                   Then POST /v1/chat/completions with an endpoint's name as `model`; GET /api/2.0/endpoints/ lists them.")]
 pub(super) struct Args {
     /// Gateway configuration (YAML, as MLflow's deployments server has it).
-    #[arg(long, visible_alias = "config-path", value_name = "FILE", env = "MLFLOW_GATEWAY_CONFIG")]
-    config: PathBuf,
+    #[arg(
+        long,
+        visible_alias = "config-path",
+        value_name = "FILE",
+        env = "MLFLOW_GATEWAY_CONFIG",
+        required_unless_present = "db"
+    )]
+    config: Option<PathBuf>,
+    /// Database whose endpoints to serve too, those that `tidegate server` or MLflow keeps there: `sqlite:///file.db`,
+    /// `postgresql://…` or `mysql+pymysql://…`.
+    #[arg(long, value_name = "URI")]
+    db: Option<String>,
     /// Address to listen on.
     #[arg(long, env = "MLFLOW_HOST", default_value = "127.0.0.1")]
     host: String,
@@ -24,5 +34,5 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listen = Listen { host: args.host, port: args.port };
-    serve::blocking(serve::gateway_alone(args.config, listen, args.guard.into()))
+    serve::blocking(serve::gateway_alone(args.config, args.db, listen, args.guard.into()))
 }

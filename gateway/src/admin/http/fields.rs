@@ -187,6 +187,12 @@ impl Fields {
         }
     }
 
+    /// Refuses a request without the parameter, and leaves it for the accessor of its type.
+    pub(super) fn need(&self, name: &str) -> Result<()> {
+        let is_there = |name: &str| self.values.get(name).is_some_and(|it| !it.is_null() && it.as_str() != Some(""));
+        if is_there(name) || is_there(&camel_case(name)) { Ok(()) } else { Err(self.missing(name)) }
+    }
+
     /// Whether the parameter was given as `null`.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(Value::is_null)

@@ -127,12 +127,7 @@ impl Endpoint {
 impl Row {
     /// What is done when a model fails, where anything is.
     pub(in crate::admin) fn fallback(&self) -> Option<Fallback> {
-        let text = self.fallback_config_json.as_deref().filter(|it| !it.is_empty())?;
-        let value: Value = serde_json::from_str(text).ok()?;
-        Some(Fallback {
-            is_sequential: value.get("strategy").and_then(Value::as_str) == Some(SEQUENTIAL),
-            max_attempts: value.get("max_attempts").and_then(Value::as_i64),
-        })
+        Fallback::read(self.fallback_config_json.as_deref())
     }
 
     /// The ids of the models that are asked when others failed, as the row repeats them.
@@ -144,6 +139,15 @@ impl Row {
 }
 
 impl Fallback {
+    /// Reads the column `fallback_config_json`.
+    pub(super) fn read(text: Option<&str>) -> Option<Self> {
+        let value: Value = serde_json::from_str(text.filter(|it| !it.is_empty())?).ok()?;
+        Some(Self {
+            is_sequential: value.get("strategy").and_then(Value::as_str) == Some(SEQUENTIAL),
+            max_attempts: value.get("max_attempts").and_then(Value::as_i64),
+        })
+    }
+
     fn to_json(&self) -> Value {
         let mut json = Map::new();
         set(&mut json, "strategy", self.is_sequential.then_some(SEQUENTIAL));

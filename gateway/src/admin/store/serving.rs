@@ -1,0 +1,82 @@
+//! All that is needed to serve the endpoints of the database, in one query.
+
+use super::Store;
+use super::endpoints::Fallback;
+use crate::admin::envelope::Sealed;
+use crate::admin::error::Result;
+
+/// Models that are served at most: each has a provider in memory. Listings and RPCs go on beyond it.
+pub(in crate::admin) const MODELS_MAX: usize = 10_000;
+
+/// One model of one endpoint, with the secret to call it with.
+#[derive(PartialEq)]
+pub(in crate::admin) struct ServedModel {
+    pub(in crate::admin) endpoint_id: String,
+    pub(in crate::admin) endpoint_name: Option<String>,
+    pub(in crate::admin) routing_strategy: Option<String>,
+    fallback_config_json: Option<String>,
+    pub(in crate::admin) mapping_id: String,
+    pub(in crate::admin) weight: f64,
+    pub(in crate::admin) linkage_type: String,
+    pub(in crate::admin) fallback_order: Option<i64>,
+    pub(in crate::admin) provider: String,
+    pub(in crate::admin) model_name: String,
+    pub(in crate::admin) secret_id: Option<String>,
+    pub(in crate::admin) secret_name: Option<String>,
+    encrypted_value: Option<Vec<u8>>,
+    wrapped_dek: Option<Vec<u8>>,
+    kek_version: Option<i64>,
+    pub(in crate::admin) auth_config: Option<String>,
+}
+
+db::record!(ServedModel {
+    endpoint_id,
+    endpoint_name,
+    routing_strategy,
+    fallback_config_json,
+    mapping_id,
+    weight,
+    linkage_type,
+    fallback_order,
+    provider,
+    model_name,
+    secret_id,
+    secret_name,
+    encrypted_value,
+    wrapped_dek,
+    kek_version,
+    auth_config,
+});
+
+impl ServedModel {
+    /// The secret as it is kept; none where the model has lost it.
+    pub(in crate::admin) fn sealed(&self) -> Option<Sealed> {
+        Some(Sealed {
+            encrypted_value: self.encrypted_value.clone()?,
+            wrapped_dek: self.wrapped_dek.clone()?,
+            kek_version: self.kek_version?,
+        })
+    }
+
+    /// What its endpoint does when a model fails.
+    pub(in crate::admin) fn fallback(&self) -> Option<Fallback> {
+        Fallback::read(self.fallback_config_json.as_deref())
+    }
+}
+
+impl Store {
+    /// The models of all endpoints, those of one endpoint together.
+    pub(in crate::admin) async fn served_models(&self) -> Result<Vec<ServedModel>> {
+        let sql = format!(
+            "SELECT e.endpoint_id, e.name AS endpoint_name, e.routing_strategy, e.fallback_config_json, m.mapping_id, \
+             m.weight, m.linkage_type, m.fallback_order, d.provider, d.model_name, d.secret_id, s.secret_name, \
+             s.encrypted_value, s.wrapped_dek, s.kek_version, s.auth_config FROM endpoints e \
+             JOIN endpoint_model_mappings m ON m.endpoint_id = e.endpoint_id \
+             JOIN model_definitions d ON d.model_definition_id = m.model_definition_id \
+             LEFT JOIN secrets s ON s.secret_id = d.secret_id \
+             ORDER BY e.created_at, e.endpoint_id, m.created_at, m.mapping_id LIMIT {}",
+            MODELS_MAX + 1
+        );
+        Ok(self.db.fetch_all(sql, vec![]).await?)
+    }
+}

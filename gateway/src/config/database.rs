@@ -1,0 +1,38 @@
+//! An endpoint that the database describes, read as those of a file are, but for what only the operator may write.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use super::settings::Outside;
+use super::tree::{Node, Place};
+use super::{EndpointConfig, endpoint};
+use crate::ConfigError;
+
+/// Who described an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The operator's own file, whose every address is trusted.
+    #[default]
+    File,
+    /// Whoever may use the administration RPCs. An endpoint of theirs has no type: it answers what it is asked.
+    Database {
+        /// Whether an address of theirs must lead to a public server, at each connection.
+        must_be_public: bool,
+    },
+}
+
+/// One endpoint, described as in a file: `{name, endpoint_type, model: {provider, name, config}}`.
+pub(crate) fn endpoint_of(described: &Value, origin: Origin) -> Result<EndpointConfig, ConfigError> {
+    let file = Path::new("(database)");
+    // JSON is YAML, so that one reader and its complaints serve both.
+    let root: Spanned<Node> = serde_saphyr::from_str(&described.to_string()).map_err(|error| ConfigError::Syntax {
+        file: file.to_owned(),
+        line: 1,
+        // Without the excerpt, which might show a key.
+        message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
+    })?;
+    endpoint(&Place::root(file, &root), &mut HashMap::new(), &Outside { variable: &|_| None, origin })
+}
