@@ -331,10 +331,10 @@ fn vendor(place: &Place<'_>) -> Result<Vendor, ConfigError> {
     let text = place.text()?;
     provider::find(text).ok_or_else(|| {
         let offered = provider::names().collect::<Vec<_>>().join(", ");
-        if provider::is_only_in_mlflow(text) {
+        if let Some(words) = provider::only_in_mlflow(text) {
             return place.error(format!(
-                "provider `{text}` is not offered by this version; offered are {offered}; \
-                 a server that speaks OpenAI's protocol is reached with `openai-compatible` and `api_base`"
+                "provider `{text}` {words}; offered are {offered}; a server that speaks OpenAI's protocol is reached \
+                 with `openai-compatible` and `api_base`"
             ));
         }
         let hint = suggest(text, provider::names());

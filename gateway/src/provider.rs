@@ -6,15 +6,22 @@ mod bedrock;
 mod chunks;
 mod cohere;
 mod compatible;
+mod databricks;
 mod gemini;
+mod grant;
 mod leftover;
 mod local;
 mod media;
+mod mistral;
+mod mlflow;
 mod modelled;
+mod near;
 mod ollama;
 mod openai;
+mod portkey;
 mod protocol;
 mod remote;
+mod tgi;
 mod upstream;
 mod vectors;
 
@@ -115,6 +122,11 @@ enum Make {
     Gemini,
     Cohere,
     Ollama,
+    Mistral,
+    Databricks,
+    ModelServing,
+    Tgi,
+    Portkey,
     Local,
 }
 
@@ -128,6 +140,17 @@ const OWN: &[Vendor] = &[
     Vendor { name: "gemini", prefix: "gemini_", settings: gemini::SETTINGS, make: Make::Gemini },
     Vendor { name: "cohere", prefix: "cohere_", settings: cohere::SETTINGS, make: Make::Cohere },
     Vendor { name: "ollama", prefix: "ollama_", settings: ollama::SETTINGS, make: Make::Ollama },
+    Vendor { name: "mistral", prefix: "mistral_", settings: mistral::SETTINGS, make: Make::Mistral },
+    Vendor { name: "databricks", prefix: "databricks_", settings: databricks::SETTINGS, make: Make::Databricks },
+    Vendor {
+        name: "databricks-model-serving",
+        prefix: "databricks_",
+        settings: databricks::SETTINGS,
+        make: Make::Databricks,
+    },
+    Vendor { name: "mlflow-model-serving", prefix: "mlflow_", settings: mlflow::SETTINGS, make: Make::ModelServing },
+    Vendor { name: "huggingface-text-generation-inference", prefix: "hf_", settings: tgi::SETTINGS, make: Make::Tgi },
+    Vendor { name: "portkey", prefix: "portkey_", settings: portkey::SETTINGS, make: Make::Portkey },
     Vendor { name: "local", prefix: "model_", settings: local::SETTINGS, make: Make::Local },
 ];
 
@@ -142,24 +165,21 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     OWN.iter().map(|it| it.name).chain(compatible::ROWS.iter().map(|it| it.name))
 }
 
-/// Whether MLflow's gateway has this provider and this one does not.
-pub(crate) fn is_only_in_mlflow(name: &str) -> bool {
-    const NAMES: [&str; 13] = [
-        "ai21labs",
-        "mlflow_model_serving",
-        "mosaicml",
-        "palm",
-        "databricks",
-        "databricks_model_serving",
-        "litellm",
-        "portkey",
-        "vertex_ai",
-        "sap_ai_core",
-        "typesafe",
-        "azuread",
-        "huggingface_text_generation_inference",
+/// What to say of a provider that MLflow's gateway has and this one does not.
+pub(crate) fn only_in_mlflow(name: &str) -> Option<&'static str> {
+    const NOT_OFFERED: &str = "is not offered by this version";
+    const WORDS: [(&str, &str); 8] = [
+        ("ai21labs", "served AI21's J2 models, which AI21 has shut down; for its Jamba models name `ai21`"),
+        ("mosaicml", "was shut down by its maker; `databricks` serves what became of it"),
+        ("palm", "was shut down by Google; name `gemini`"),
+        ("litellm", "is a library of Python's; name the provider itself, or reach a LiteLLM proxy as `litellm-proxy`"),
+        ("azuread", "is an `openai_api_type`, no provider; name `azure`"),
+        ("vertex-ai", NOT_OFFERED),
+        ("sap-ai-core", NOT_OFFERED),
+        ("typesafe", NOT_OFFERED),
     ];
-    NAMES.contains(&plain(name).replace('-', "_").as_str())
+    let plain = plain(name);
+    WORDS.iter().find(|(name, _)| *name == plain).map(|(_, words)| *words)
 }
 
 /// What building takes besides the endpoint's own configuration.
@@ -180,6 +200,11 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         Make::Gemini => gemini::build(endpoint, &mut builder.clients),
         Make::Cohere => cohere::build(endpoint, &mut builder.clients),
         Make::Ollama => ollama::build(endpoint, &mut builder.clients),
+        Make::Mistral => mistral::build(endpoint, &mut builder.clients),
+        Make::Databricks => databricks::build(endpoint, &mut builder.clients),
+        Make::ModelServing => mlflow::build(endpoint, &mut builder.clients),
+        Make::Tgi => tgi::build(endpoint, &mut builder.clients),
+        Make::Portkey => portkey::build(endpoint, &mut builder.clients),
         Make::Local => local::build(endpoint, builder),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::openai::{OpenAi, bearer};
+use super::upstream::Upstream;
 use super::{Clients, Provider};
 use crate::config::{EndpointConfig, Form, Setting};
 
@@ -57,12 +58,23 @@ pub(crate) const ROWS: &[Row] = &[
     hosted("cerebras", "cerebras_", "https://api.cerebras.ai/v1", PLAIN),
     hosted("perplexity", "perplexity_", "https://api.perplexity.ai", COUNTS_UNASKED),
     hosted("nvidia", "nvidia_", "https://integrate.api.nvidia.com/v1", PLAIN),
-    hosted("mistral", "mistral_", "https://api.mistral.ai/v1", COUNTS_UNASKED),
     hosted("huggingface", "huggingface_", "https://router.huggingface.co/v1", PLAIN),
+    hosted("ai21", "ai21_", "https://api.ai21.com/studio/v1", PLAIN),
+    hosted("alibaba", "alibaba_", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", PLAIN),
+    hosted("baseten", "baseten_", "https://inference.baseten.co/v1", PLAIN),
+    hosted("crusoe", "crusoe_", "https://api.inference.crusoecloud.com/v1", PLAIN),
+    hosted("deepinfra", "deepinfra_", "https://api.deepinfra.com/v1/openai", PLAIN),
+    hosted("hyperbolic", "hyperbolic_", "https://api.hyperbolic.xyz/v1", PLAIN),
+    hosted("minimax", "minimax_", "https://api.minimax.io/v1", PLAIN),
+    hosted("nebius", "nebius_", "https://api.studio.nebius.com/v1", PLAIN),
+    hosted("novita", "novita_", "https://api.novita.ai/v3/openai", PLAIN),
+    hosted("zai", "zai_", "https://api.z.ai/api/paas/v4", PLAIN),
     hosted("sambanova", "sambanova_", "https://api.sambanova.ai/v1", PLAIN),
     hosted("moonshot", "moonshot_", "https://api.moonshot.ai/v1", PLAIN),
     self_hosted("vllm", "vllm_", "http://127.0.0.1:8000/v1"),
     self_hosted("llama-cpp", "llama_cpp_", "http://127.0.0.1:8080/v1"),
+    self_hosted("sglang", "sglang_", "http://127.0.0.1:30000/v1"),
+    self_hosted("litellm-proxy", "litellm_", "http://127.0.0.1:4000/v1"),
     self_hosted("lm-studio", "lm_studio_", "http://127.0.0.1:1234/v1"),
     Row { name: "openai-compatible", prefix: "openai_", base: None, key: Key::Optional, quirks: PLAIN },
 ];
@@ -88,6 +100,11 @@ impl Row {
 /// The row of a name in plain spelling.
 pub(crate) fn find(plain: &str) -> Option<&'static Row> {
     ROWS.iter().find(|it| it.name == plain)
+}
+
+/// A vendor who takes OpenAI's bodies and no row describes, behind headers of its own.
+pub(super) fn plain(endpoint: &EndpointConfig, upstream: Upstream) -> Arc<dyn Provider> {
+    Arc::new(OpenAi::new(endpoint, upstream, PLAIN))
 }
 
 pub(super) fn build(

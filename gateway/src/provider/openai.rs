@@ -19,7 +19,7 @@ use crate::endpoint::Kind;
 use crate::json::quote;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
-use fit::{Taker, fit};
+pub(super) use fit::{Taker, fit};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::required("api_key", Form::Secret),

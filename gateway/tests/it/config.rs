@@ -54,7 +54,7 @@ fn mistakes_are_named() {
         "provider: opnai",
         "gateway.yaml:6: `endpoints[0].model.provider`: unknown provider `opnai` (did you mean `openai`?); offered are openai, azure, anthropic, ",
     );
-    check("provider: openai", "provider: palm", "provider `palm` is not offered by this version");
+    check("provider: openai", "provider: palm", "provider `palm` was shut down by Google; name `gemini`; offered are");
     check(
         "$KEY",
         "$NO_SUCH",

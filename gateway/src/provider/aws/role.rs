@@ -3,12 +3,11 @@
 //! Facts: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
 use object_store::CredentialProvider;
 use object_store::aws::{AwsCredential, AwsCredentialProvider};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -16,9 +15,8 @@ use reqwest::{Client, Url};
 use sha2::{Digest, Sha256};
 
 use super::sign;
+use crate::provider::grant::{Grant, Granted};
 
-/// What is left of a grant when a new one is asked for: the longest call that still begins with the old one.
-const LEFT_MIN: Duration = Duration::from_mins(2);
 /// STS answers within a second.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of STS's answer at most; a grant has about two thousand.
@@ -33,18 +31,10 @@ pub(super) struct Role {
     pub(super) seconds: u32,
 }
 
-#[derive(Clone)]
-struct Grant {
-    credential: Arc<AwsCredential>,
-    until: Instant,
-}
-
-type Asking = Shared<BoxFuture<'static, Result<Grant, String>>>;
-
-/// The keys that a role grants. Whoever needs new ones while somebody asks for them waits for the same answer.
-struct Granted {
-    asker: Arc<Asker>,
-    asking: Mutex<Option<Asking>>,
+/// The keys that a role grants.
+struct RoleKeys {
+    role: Role,
+    granted: Granted<Arc<AwsCredential>>,
 }
 
 struct Asker {
@@ -71,53 +61,35 @@ impl Role {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| format!("the HTTP client cannot be built: {error}"))?;
-        let asker = Asker { role: self, keys, region: region.to_owned(), sts, client };
-        Ok(Arc::new(Granted { asker: Arc::new(asker), asking: Mutex::new(None) }))
+        let asker = Arc::new(Asker { role: self.clone(), keys, region: region.to_owned(), sts, client });
+        let granted = Granted::new(move || {
+            let asker = Arc::clone(&asker);
+            async move { asker.ask().await }.boxed()
+        });
+        Ok(Arc::new(RoleKeys { role: self, granted }))
     }
 }
 
-impl fmt::Debug for Granted {
+impl fmt::Debug for RoleKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Granted").field("role", &self.asker.role).finish_non_exhaustive()
+        formatter.debug_struct("RoleKeys").field("role", &self.role).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl CredentialProvider for Granted {
+impl CredentialProvider for RoleKeys {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let asking = self.current();
-        asking
+        self.granted
+            .get()
             .await
-            .map(|it| it.credential)
             .map_err(|message| object_store::Error::Generic { store: "STS", source: message.into() })
     }
 }
 
-impl Granted {
-    /// The grant that is good, or the question for one.
-    fn current(&self) -> Asking {
-        let mut slot = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(asking) = slot.as_ref() {
-            let is_good = match asking.peek() {
-                None => true,
-                Some(Ok(grant)) => grant.until.saturating_duration_since(Instant::now()) > LEFT_MIN,
-                Some(Err(_)) => false,
-            };
-            if is_good {
-                return asking.clone();
-            }
-        }
-        let asker = Arc::clone(&self.asker);
-        let asking = async move { asker.ask().await }.boxed().shared();
-        *slot = Some(asking.clone());
-        asking
-    }
-}
-
 impl Asker {
-    async fn ask(&self) -> Result<Grant, String> {
+    async fn ask(&self) -> Result<Grant<Arc<AwsCredential>>, String> {
         let keys = self.keys.get_credential().await.map_err(|error| error.to_string())?;
         let asked = Instant::now();
         let seconds = self.role.seconds.to_string();
@@ -167,7 +139,7 @@ impl Asker {
             token: Some(need("SessionToken")?.to_owned()),
         };
         let until = asked + Duration::from_secs(u64::from(self.role.seconds));
-        Ok(Grant { credential: Arc::new(credential), until })
+        Ok(Grant { of: Arc::new(credential), until })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::losses::Losses;
 
 /// Who takes the chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taker {
+pub(in crate::provider) enum Taker {
     /// OpenAI itself, or Azure: unknown fields are refused. The flag tells whether it knows `max_completion_tokens`.
     OpenAi { knows_completion_tokens: bool },
     /// A vendor with OpenAI's protocol, and fields of its own.
@@ -24,7 +24,7 @@ const FOREIGN: [&str; 7] =
     ["output_config", "container", "mcp_servers", "context_management", "cache_control", "inference_geo", "speed"];
 
 /// The chat as its taker understands it.
-pub(super) fn fit(mut chat: Chat, taker: Taker, losses: &mut Losses) -> Chat {
+pub(in crate::provider) fn fit(mut chat: Chat, taker: Taker, losses: &mut Losses) -> Chat {
     let mut lost = Lost { losses, told: Vec::new() };
     options(&mut chat, taker, &mut lost);
     tools(&mut chat, &mut lost);
