@@ -11,12 +11,14 @@ use llm::sse::Event;
 
 use crate::cost::{COST, Usd};
 use crate::dialect::Dialect;
+use crate::explain::explain;
 use crate::json::Fields;
 use crate::losses::Losses;
 use crate::metering::Meter;
 use crate::metering::facts::{ChunkFacts, WholeFacts};
 use crate::provider::{Frame, Frames};
-use crate::served::Endpoint;
+use crate::request::Request;
+use crate::served::{Endpoint, Served};
 
 /// An answer on its way to an ingress.
 pub(crate) struct Answer {
@@ -62,6 +64,18 @@ impl Answer {
             headers.insert(WARNINGS, value);
         }
         Self { provider: endpoint.info.provider.clone(), form, headers, body }
+    }
+}
+
+impl Answer {
+    /// What would have been done, in the place of an answer: every ingress hands it on as it is.
+    pub(crate) fn explained(served: &Served, request: &Request) -> Self {
+        Self {
+            provider: String::new(),
+            form: request.dialect,
+            headers: HeaderMap::new(),
+            body: AnswerBody::Whole(explain(served, request).to_string().into()),
+        }
     }
 }
 

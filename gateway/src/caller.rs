@@ -29,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) key: Option<Secret>,
     /// The headers of the call that may concern us or the provider.
     pub(crate) headers: HeaderMap,
+    /// Whether the call is only to be explained.
+    pub(crate) wants_explanation: bool,
     /// Whether the call came over HTTP.
     pub(crate) is_remote: bool,
 }
@@ -36,7 +38,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// Reads the head of a request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self { key: key(headers), headers: kept(headers), is_remote: true }
+        Self { key: key(headers), headers: kept(headers), wants_explanation: false, is_remote: true }
     }
 
     /// The headers that go on to the provider.

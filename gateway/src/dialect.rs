@@ -50,6 +50,16 @@ pub(crate) trait EventReader: Send {
 }
 
 impl Dialect {
+    /// The format as explanations call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Responses => "openai-responses",
+            Self::Messages => "anthropic-messages",
+            Self::Gemini => "gemini",
+        }
+    }
+
     /// A caller's body as a chat. OpenAI's own needs no translation.
     pub(crate) fn chat(self, body: &[u8], losses: &mut Losses) -> Result<Chat, Error> {
         match self {

@@ -140,6 +140,9 @@ impl Gateway {
 
     /// Makes a call. Calls that are turned away never begin and leave no record.
     pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Failed> {
+        if request.caller.wants_explanation {
+            return Ok(Answer::explained(served, &request));
+        }
         let permit = self.0.admission.admit(served, &request).await.inspect_err(|error| {
             self.metrics().refused(served.name(), status_of(error));
         })?;

@@ -15,6 +15,7 @@ mod dialect;
 mod dispatch;
 mod endpoint;
 mod error;
+mod explain;
 mod gateway;
 mod guardrails;
 mod health;

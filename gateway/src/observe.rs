@@ -12,6 +12,7 @@
 
 pub(crate) mod http;
 mod labels;
+mod log;
 mod names;
 mod parent;
 mod series;
@@ -209,6 +210,7 @@ impl Metrics {
 
     /// A call has ended.
     pub(crate) fn finished(&self, call: &Call) {
+        log::line(call);
         self.series(call).observe(call);
         for attempt in &call.attempts {
             let (endpoint, status) = (self.0.names.bounded(&attempt.endpoint), series::status(&attempt.outcome));

@@ -37,6 +37,7 @@ use reqwest::header::HeaderMap;
 
 use crate::config::{EndpointConfig, Setting};
 use crate::dialect::Dialect;
+use crate::explain::Explained;
 use crate::losses::Losses;
 use crate::request::Request;
 use crate::secrets::Secret;
@@ -52,6 +53,9 @@ pub(crate) use upstream::{Clients, client as http_client};
 pub(crate) trait Provider: Send + Sync {
     /// Makes the call. Dropping the future or the frames ends it.
     async fn call(&self, request: &Request) -> llm::Result<Reply>;
+
+    /// What a call would send, without sending it.
+    fn explain(&self, request: &Request) -> llm::Result<Explained>;
 }
 
 /// An answer.

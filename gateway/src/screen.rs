@@ -33,6 +33,14 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
+    pub(crate) fn has_cache(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    pub(crate) fn guardrail_names(&self) -> Vec<&str> {
+        self.guardrails.iter().flat_map(|it| it.list()).map(|it| it.name.as_str()).collect()
+    }
+
     /// `None` where nothing is to be done, so that those calls pay nothing for it. Which of its destinations answers a
     /// route's call is not known before, so that a route has the guardrails of all of them.
     pub(crate) fn new(config: &ScreenConfig, destinations: &[Arc<Endpoint>], caches: &Caches) -> Option<Arc<Self>> {

@@ -1,4 +1,4 @@
-//! Logs: human-readable lines on stderr, filtered by `TIDEGATE_LOG`.
+//! Logs: lines on stderr, filtered by `TIDEGATE_LOG`; JSON objects where `TIDEGATE_LOG_FORMAT` is `json`.
 
 use std::io::IsTerminal;
 
@@ -10,12 +10,12 @@ pub(crate) fn start() {
     let filter = if std::env::var_os("TIDEGATE_LOG").is_some() {
         filter.from_env_lossy()
     } else {
-        filter.parse_lossy("warn,tidegate=info,gateway=info,tracking=info,models=info,eval=warn,db=info")
+        filter.parse_lossy("warn,calls=warn,tidegate=info,gateway=info,tracking=info,models=info,eval=warn,db=info")
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("TIDEGATE_LOG_FORMAT").is_ok_and(|it| it == "json") {
+        lines.json().flatten_event(true).init();
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+    }
 }

@@ -167,7 +167,6 @@ impl Price {
     }
 
     /// What a call of so many tokens would cost at the usual rates; `None` where nobody knows.
-    #[cfg_attr(not(test), expect(dead_code, reason = "budgets will reserve it"))]
     pub(crate) fn estimate(&self, input: u64, output: u64) -> Option<Usd> {
         self.cost(&Tokens { input, output, ..Tokens::default() }).map(|it| it.total)
     }

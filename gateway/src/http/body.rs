@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
 use crate::caller::Caller;
+use crate::explain;
 
 /// Bytes of a request at most: a long conversation with several inline images.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -38,7 +39,8 @@ pub(crate) async fn read(request: Request) -> Result<(Caller, Bytes), Refused> {
     if content_length(&parts.headers).is_some_and(|it| it > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    Ok((Caller::of(&parts.headers), collect(body).await?))
+    let caller = Caller { wants_explanation: explain::is_wanted(&parts.uri), ..Caller::of(&parts.headers) };
+    Ok((caller, collect(body).await?))
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refused> {

@@ -13,6 +13,8 @@ use serde_json::json;
 use super::{Frame, Frames, Provider, Reply, ReplyBody};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
+use crate::explain::Explained;
+use crate::json::quote;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
 
@@ -62,6 +64,14 @@ impl Provider for Modelled {
             }
         };
         Ok(Reply { form: Dialect::OpenAi, headers: HeaderMap::new(), losses, body })
+    }
+
+    fn explain(&self, request: &Request) -> llm::Result<Explained> {
+        let mut losses = Losses::default();
+        let is_native = request.dialect == Dialect::OpenAi;
+        let request = request.pivot(&mut losses)?;
+        losses.judge(self.on_loss)?;
+        Ok(Explained { http: None, body: request.body_for(&quote(&self.name), true)?, losses, is_native })
     }
 }
 

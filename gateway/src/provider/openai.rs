@@ -16,6 +16,7 @@ use super::{Clients, Framing, Outgoing, Provider, Reply, ReplyBody, told};
 use crate::config::{EndpointConfig, Form, Setting};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
+use crate::explain::Explained;
 use crate::json::quote;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
@@ -68,14 +69,7 @@ impl Provider for OpenAi {
         if let (Dialect::Responses, Some(path)) = (request.dialect, &self.responses) {
             return self.respond(request, path).await;
         }
-        let mut losses = Losses::default();
-        let mut request = Cow::Borrowed(request.pivot(&mut losses)?);
-        if request.is_translated && request.kind == Kind::Chat {
-            let chat = fit(request.chat()?, self.taker, &mut losses);
-            request = Cow::Owned(request.with_chat(chat)?);
-        }
-        losses.judge(self.on_loss)?;
-        let outgoing = self.outgoing(&request)?;
+        let (outgoing, losses) = self.prepare(request)?;
         if request.stream {
             let body = self.upstream.stream(outgoing).await?;
             let headers = told(body.headers());
@@ -85,9 +79,30 @@ impl Provider for OpenAi {
         let (body, headers) = self.upstream.whole(outgoing).await?;
         Ok(Reply { form: Dialect::OpenAi, headers: told(&headers), losses, body: ReplyBody::Whole(body) })
     }
+
+    fn explain(&self, request: &Request) -> llm::Result<Explained> {
+        if let (Dialect::Responses, Some(path)) = (request.dialect, &self.responses) {
+            let outgoing = self.native(request, path)?;
+            return self.upstream.explain(outgoing, request.stream, Losses::default(), true);
+        }
+        let (outgoing, losses) = self.prepare(request)?;
+        self.upstream.explain(outgoing, request.stream, losses, request.dialect == Dialect::OpenAi)
+    }
 }
 
 impl OpenAi {
+    /// What is sent, and what the request loses on its way.
+    fn prepare(&self, request: &Request) -> llm::Result<(Outgoing, Losses)> {
+        let mut losses = Losses::default();
+        let mut request = Cow::Borrowed(request.pivot(&mut losses)?);
+        if request.is_translated && request.kind == Kind::Chat {
+            let chat = fit(request.chat()?, self.taker, &mut losses);
+            request = Cow::Owned(request.with_chat(chat)?);
+        }
+        losses.judge(self.on_loss)?;
+        Ok((self.outgoing(&request)?, losses))
+    }
+
     fn outgoing(&self, request: &Request) -> llm::Result<Outgoing> {
         // Only chats and completions stream, and only there the counts have to be asked for.
         let body = request.body_for(&self.model_json, self.quirks.ask_for_usage && request.kind != Kind::Embeddings)?;
@@ -95,10 +110,15 @@ impl OpenAi {
         Ok(Outgoing { path, body, headers: forwarded(request) })
     }
 
+    /// A request in the caller's own words.
+    fn native(&self, request: &Request, path: &str) -> llm::Result<Outgoing> {
+        let body = request.body_for(&self.model_json, false)?;
+        Ok(Outgoing { path: path.to_owned(), body, headers: forwarded(request) })
+    }
+
     /// A call in the words of Responses, which pass unread both ways.
     async fn respond(&self, request: &Request, path: &str) -> llm::Result<Reply> {
-        let body = request.body_for(&self.model_json, false)?;
-        let outgoing = Outgoing { path: path.to_owned(), body, headers: forwarded(request) };
+        let outgoing = self.native(request, path)?;
         let (form, losses) = (Dialect::Responses, Losses::default());
         if request.stream {
             let body = self.upstream.stream(outgoing).await?;

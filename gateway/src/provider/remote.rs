@@ -12,6 +12,7 @@ use super::upstream::Upstream;
 use super::{Outgoing, Protocol, Provider, Reply, ReplyBody};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
+use crate::explain::Explained;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
 
@@ -91,5 +92,10 @@ impl Provider for Remote {
             events::chunks(body, self.protocol.framing(), reader, of_completion)
         };
         Ok(Reply { form, headers, losses, body: ReplyBody::Stream(frames) })
+    }
+
+    fn explain(&self, request: &Request) -> llm::Result<Explained> {
+        let Prepared { request, outgoing, losses, is_native, .. } = self.prepare(request)?;
+        self.upstream.explain(outgoing, request.stream, losses, is_native)
     }
 }

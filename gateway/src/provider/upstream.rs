@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use llm::Error;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Outgoing, Sign};
 use crate::config::{EndpointConfig, Origin, Timeouts};
+use crate::explain::{Explained, ExplainedHttp};
+use crate::losses::Losses;
 use crate::secrets::Secret;
 
 pub(super) use events::{data_frames, drain, events};
@@ -31,6 +33,9 @@ const ANSWER_BYTES_MAX: usize = 128 << 20;
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// Idle connections that are kept to each host: as many as calls usually run at once.
 const IDLE_CONNECTIONS_MAX: usize = 256;
+/// What a whole answer is asked for as, and a streamed one.
+const WHOLE: &str = "application/json";
+const STREAM: &str = "text/event-stream";
 /// Servers close idle connections after a minute or more; ours go first, so that no call meets a closing one.
 const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(50);
 
@@ -163,7 +168,7 @@ impl Upstream {
     /// Sends a body and waits for the whole answer. Gives it with its head.
     pub(super) async fn whole(&self, outgoing: Outgoing) -> Result<(Bytes, HeaderMap), Error> {
         let deadline = Instant::now() + self.timeouts.total;
-        let mut response = self.send(outgoing, "application/json").await?;
+        let mut response = self.send(outgoing, WHOLE).await?;
         let headers = std::mem::take(response.headers_mut());
         let body =
             self.bounded(read(response, ANSWER_BYTES_MAX), deadline).await?.map_err(|error| self.broken(&error))?;
@@ -173,7 +178,7 @@ impl Upstream {
     /// Sends a body and waits for the head of the stream.
     pub(super) async fn stream(&self, outgoing: Outgoing) -> Result<Body, Error> {
         let deadline = Instant::now() + self.timeouts.total;
-        let mut response = self.send(outgoing, "text/event-stream").await?;
+        let mut response = self.send(outgoing, STREAM).await?;
         let headers = std::mem::take(response.headers_mut());
         let is_json = headers
             .get(CONTENT_TYPE)
@@ -218,19 +223,53 @@ impl Upstream {
     }
 
     async fn execute(&self, outgoing: Outgoing, accept: &'static str) -> Result<Response, Error> {
-        let mut request = self
-            .client
+        let mut request = self.request(outgoing, accept)?;
+        if let Some(sign) = &self.sign {
+            sign.sign(&mut request).await?;
+        }
+        self.client.execute(request).await.map_err(|error| self.unreached(&error))
+    }
+
+    /// A request that is complete but for its signature.
+    fn request(&self, outgoing: Outgoing, accept: &'static str) -> Result<reqwest::Request, Error> {
+        self.client
             .post(format!("{}/{}", self.base, outgoing.path))
             .headers(self.headers.clone())
             .header(ACCEPT, HeaderValue::from_static(accept))
             .headers(outgoing.headers)
             .body(outgoing.body)
             .build()
-            .map_err(|error| self.unreached(&error))?;
-        if let Some(sign) = &self.sign {
-            sign.sign(&mut request).await?;
-        }
-        self.client.execute(request).await.map_err(|error| self.unreached(&error))
+            .map_err(|error| self.unreached(&error))
+    }
+
+    /// What would be sent, without what is secret in its head.
+    pub(super) fn explain(
+        &self,
+        outgoing: Outgoing,
+        stream: bool,
+        losses: Losses,
+        is_native: bool,
+    ) -> Result<Explained, Error> {
+        let request = self.request(outgoing, if stream { STREAM } else { WHOLE })?;
+        let scrub = |text: String| match &self.secret {
+            Some(secret) => secret.scrub(text),
+            None => text,
+        };
+        let headers = request.headers().iter().map(|(name, value)| {
+            let shown = if value.is_sensitive() || *name == AUTHORIZATION {
+                "[secret]".to_owned()
+            } else {
+                scrub(String::from_utf8_lossy(value.as_bytes()).into_owned())
+            };
+            (name.as_str().to_owned(), shown)
+        });
+        let http = ExplainedHttp {
+            url: scrub(request.url().to_string()),
+            headers: headers.collect(),
+            is_signed: self.sign.is_some(),
+        };
+        let body = request.body().and_then(|it| it.as_bytes()).map(<[u8]>::to_vec).unwrap_or_default();
+        Ok(Explained { http: Some(http), body, losses, is_native })
     }
 
     async fn bounded<T>(&self, future: impl Future<Output = T>, deadline: Instant) -> Result<T, Error> {

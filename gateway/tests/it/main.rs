@@ -9,6 +9,7 @@ mod cancel;
 mod config;
 mod cost;
 mod errors;
+mod explain;
 mod gemini;
 mod guardrails;
 mod in_process;
