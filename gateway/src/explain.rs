@@ -3,16 +3,21 @@
 //! Nobody is asked, nothing is recorded, no limit counts it. What is told is what the call itself would send: it is
 //! prepared by the same code, and stops before the socket.
 
+use std::sync::Arc;
+
 use axum::http::Uri;
 use llm::Error;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::dispatch::Failure;
 use crate::http::{details_of, status_of};
 use crate::json::Fields;
 use crate::losses::Losses;
+use crate::observe::health;
 use crate::request::Request;
+use crate::routing::{self, Strategy};
 use crate::served::{Endpoint, Served};
 
 /// Bytes of a body that are about a token: English prose has four characters to one, JSON around it costs more.
@@ -44,8 +49,10 @@ pub(crate) fn is_wanted(uri: &Uri) -> bool {
 
 /// What would be done with a call, as a JSON object.
 pub(crate) fn explain(served: &Served, request: &Request) -> Value {
-    let candidates: Vec<Value> =
-        candidates(served).into_iter().map(|(endpoint, reason)| candidate(endpoint, reason, request)).collect();
+    let candidates: Vec<Value> = candidates(served, request)
+        .into_iter()
+        .map(|(endpoint, reason)| candidate(&endpoint, &reason, request))
+        .collect();
     let screen = served.screen();
     json!({
         "object": "tidegate.explanation",
@@ -60,28 +67,44 @@ pub(crate) fn explain(served: &Served, request: &Request) -> Value {
 }
 
 /// Who may be asked, the first choice first, and why they are in that place.
-fn candidates<'a>(served: &'a Served) -> Vec<(&'a Endpoint, String)> {
-    match served {
-        Served::Endpoint(endpoint) => vec![(endpoint, "the request names this endpoint".to_owned())],
-        Served::Route(route) => {
-            let shares = route.destinations.iter().zip(&route.weights);
-            let mut shares: Vec<_> = shares.filter(|(_, share)| **share > 0).collect();
-            shares.sort_by_key(|(_, share)| std::cmp::Reverse(**share));
-            let told = shares.into_iter().map(|(endpoint, share)| {
-                let reason = format!("takes {share} % of the calls of route `{}`", route.info.name);
-                (&**endpoint, reason)
-            });
-            told.collect()
-        }
+fn candidates(served: &Served, request: &Request) -> Vec<(Arc<Endpoint>, String)> {
+    let mut list = of(served, request);
+    for fallback in served.policy().fallbacks.iter() {
+        let named = Failure::NAMED.iter().filter(|(_, it)| fallback.on.contains(*it));
+        let named = named.map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let theirs = of(&fallback.target, request).into_iter();
+        list.extend(theirs.map(|(it, why)| (it, format!("fallback of `{}` on {named}: {why}", served.name()))));
     }
+    list
 }
 
-fn candidate(endpoint: &Endpoint, reason: String, request: &Request) -> Value {
+fn of(served: &Served, request: &Request) -> Vec<(Arc<Endpoint>, String)> {
+    let route = match served {
+        Served::Endpoint(it) => return vec![(Arc::clone(it), format!("`{}` is this endpoint's name", it.info.name))],
+        Served::Route(route) => route,
+    };
+    let mut order = routing::order(route, request);
+    if route.strategy == Strategy::TrafficSplit {
+        // The draw of this call says nothing about another one.
+        order.sort_by_key(|index| std::cmp::Reverse(route.weights[*index]));
+    }
+    let name = &route.info.name;
+    let reason = |place: usize, index: usize| match route.strategy {
+        Strategy::TrafficSplit => format!("takes {} % of the calls of route `{name}`", route.weights[index]),
+        Strategy::LeastLatency => format!("number {place} of route `{name}` by latency and load, as they are now"),
+        Strategy::Sticky(_) => format!("number {place} of route `{name}` for calls that belong together with this one"),
+    };
+    let places = order.into_iter().enumerate();
+    places.map(|(place, index)| (Arc::clone(&route.destinations[index]), reason(place + 1, index))).collect()
+}
+
+fn candidate(endpoint: &Endpoint, reason: &str, request: &Request) -> Value {
     let mut told = json!({
         "endpoint": endpoint.info.name,
         "provider": endpoint.info.provider,
         "model": endpoint.info.model,
         "reason": reason,
+        "breaker": health::word(endpoint.health.shown(&endpoint.info.name, 0).breaker),
     });
     match endpoint.provider.explain(request) {
         Ok(explained) => {

@@ -119,7 +119,7 @@ impl Gateway {
 
     /// Everything that is counted and measured, as `GET /metrics` tells it.
     pub fn metrics_text(&self) -> String {
-        self.metrics().text(&self.reloads())
+        self.metrics().text(&self.reloads(), &self.health())
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

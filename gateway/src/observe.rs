@@ -10,6 +10,7 @@
 //! gateway's own begin with `tidegate_`. Each label is bounded: endpoints beyond [`ENDPOINTS_MAX`] and other names
 //! beyond [`NAMES_MAX`] are counted as `other`.
 
+pub(crate) mod health;
 pub(crate) mod http;
 mod labels;
 mod log;
@@ -27,7 +28,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::{Call, Reloads};
+use crate::{Call, EndpointHealth, Reloads};
 use labels::{
     AttemptLabels, CacheLabels, CallLabels, DecisionLabels, EndpointLabels, ModelLabels, RefusedLabels, RouteLabels,
     TokenLabels, TokenUsageLabels,
@@ -188,10 +189,11 @@ impl Inner {
 
 impl Metrics {
     /// All of it, in the text format of `OpenMetrics`.
-    pub(crate) fn text(&self, reloads: &Reloads) -> String {
+    pub(crate) fn text(&self, reloads: &Reloads, endpoints: &[EndpointHealth]) -> String {
         self.0.generation.inner().store(reloads.generation, Ordering::Relaxed);
         self.0.reloads_refused.inner().store(reloads.refused, Ordering::Relaxed);
         let mut text = String::new();
+        health::write(endpoints, &mut text);
         encode(&mut text, &self.0.registry).expect("a text takes whatever is written to it");
         text
     }

@@ -42,6 +42,12 @@ pub(super) struct EndpointLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct BreakerLabels {
+    pub(super) endpoint: String,
+    pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct AttemptLabels {
     pub(super) endpoint: String,
     pub(super) status: String,

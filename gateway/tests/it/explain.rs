@@ -30,6 +30,7 @@ routes:
   - name: both
     task_type: llm/v1/chat
     destinations: [{name: claude, traffic_percentage: 20}, {name: chat, traffic_percentage: 80}]
+    fallbacks: [{name: strict, on: [rate_limit]}]
 ";
 
 const ANSWER: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"gpt-5","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":11}}"#;
@@ -53,7 +54,7 @@ async fn what_is_told_is_what_is_sent() {
     assert!(gateway.calls.try_recv().is_err());
 
     let candidate = &told["candidates"][0];
-    assert_eq!(candidate["reason"], "the request names this endpoint");
+    assert_eq!(candidate["reason"], "`chat` is this endpoint's name");
     assert_eq!(candidate["translated"], false);
     assert_eq!(candidate["losses"], json!([]));
     let (request, seen) = (&candidate["request"], &provider.seen()[0]);
@@ -82,6 +83,9 @@ async fn a_route_tells_of_all_whom_it_may_ask_and_what_each_would_lose() {
     let (_, told) = gateway.ask("/v1/chat/completions?explain=true", &body).await;
     let of = |index: usize, key: &str| -> &Value { &told["candidates"][index][key] };
     assert_eq!((of(0, "endpoint"), of(1, "endpoint")), (&json!("chat"), &json!("claude")));
+    assert_eq!(of(0, "breaker"), "closed");
+    assert_eq!(of(2, "endpoint"), "strict");
+    assert_eq!(of(2, "reason"), "fallback of `both` on rate_limit: `strict` is this endpoint's name");
     assert_eq!(of(1, "reason"), "takes 20 % of the calls of route `both`");
     assert_eq!((of(0, "translated"), of(1, "translated")), (&json!(false), &json!(true)));
     assert_eq!(of(1, "losses")[0]["field"], "seed");

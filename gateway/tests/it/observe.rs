@@ -82,6 +82,9 @@ async fn calls_are_counted_by_what_they_were_and_how_they_ended() {
     check("tidegate_attempts_total{endpoint=\"chat\",status=\"500\"}", 1.0);
     check("tidegate_calls_refused_total{name=\"few\",status=\"429\"}", 1.0);
     check("tidegate_calls_in_flight", 0.0);
+    check("tidegate_endpoint_calls_in_flight{endpoint=\"chat\"}", 0.0);
+    check("tidegate_breaker_state{endpoint=\"chat\",state=\"closed\"}", 1.0);
+    check("tidegate_breaker_opened_total{endpoint=\"chat\"}", 0.0);
     check("tidegate_records_dropped_total", 0.0);
     check("tidegate_configurations_total", 1.0);
     let route = |status| {
