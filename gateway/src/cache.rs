@@ -1,5 +1,6 @@
 //! Answers that are kept, so that the same question costs nothing the second time.
 
+mod database;
 mod key;
 mod memory;
 mod stored;
@@ -14,10 +15,12 @@ use async_trait::async_trait;
 use crate::request::Request;
 use crate::served::Served;
 
+pub(crate) use database::Database;
 pub(crate) use key::Key;
 pub(crate) use stored::{Stored, keep};
 pub(crate) use wish::Wish;
 
+use database::InDatabase;
 use memory::Memory;
 
 /// The header that tells what the cache did: `hit`, `miss` or `bypass`.
@@ -69,6 +72,8 @@ pub(crate) enum StoreKind {
     /// In this process, until it ends.
     #[default]
     Memory,
+    /// In the database that the gateway is given.
+    Database,
 }
 
 /// Who may get an answer that somebody else paid for.
@@ -100,6 +105,9 @@ impl Cache {
     pub(crate) fn new(config: &CacheConfig, caches: &Caches) -> Self {
         let store: Arc<dyn Store> = match config.store {
             StoreKind::Memory => caches.memory(&config.namespace, config.bytes_max),
+            StoreKind::Database => {
+                Arc::new(InDatabase::new(Arc::clone(&caches.database), &config.namespace, config.bytes_max))
+            }
         };
         Self { config: config.clone(), store }
     }
@@ -124,10 +132,11 @@ impl Cache {
     }
 }
 
-/// The caches in this process's memory, by namespace.
+/// The caches in this process's memory, by namespace, and the database where others are.
 #[derive(Default)]
 pub(crate) struct Caches {
     memories: Mutex<HashMap<(String, usize), Arc<Memory>>>,
+    pub(crate) database: Arc<Database>,
 }
 
 impl Caches {

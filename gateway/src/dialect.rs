@@ -15,7 +15,7 @@ use crate::losses::Losses;
 use crate::request::Request;
 
 /// What a caller speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Dialect {
     /// OpenAI's chat completions, completions and embeddings.
     OpenAi,

@@ -3,7 +3,7 @@
 mod reload;
 mod state;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use llm::LanguageModel;
@@ -18,7 +18,7 @@ use crate::model::EndpointModel;
 use crate::observe::Metrics;
 use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
-use crate::screen::{self, Watch};
+use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
 use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, dispatch};
 
@@ -105,6 +105,22 @@ impl Gateway {
     pub fn model(&self, name: &str) -> Option<Arc<dyn LanguageModel>> {
         self.served(name)?;
         Some(Arc::new(EndpointModel::new(self.clone(), name.to_owned())))
+    }
+
+    /// Whether the configuration keeps something in a database, which [`Self::use_database`] must give then.
+    pub fn needs_database(&self) -> bool {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let screens = kept.config.endpoints.iter().map(|it| &it.screen);
+        screens.chain(kept.config.routes.iter().map(|it| &it.screen)).any(ScreenConfig::needs_database)
+    }
+
+    /// Gives the database in which answers are kept where the configuration says so. Makes its table.
+    pub async fn use_database(&self, db: db::Db) -> db::Result<()> {
+        let database = {
+            let workshop = self.0.workshop.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&workshop.caches.database)
+        };
+        database.open(db).await
     }
 
     /// Records that found the channel full.

@@ -11,7 +11,7 @@ use llm::Error;
 
 use crate::Gateway;
 use crate::answer::{Answer, Failed};
-use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, Wish};
+use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, StoreKind, Wish};
 use crate::dispatch;
 use crate::guardrails::{Decisions, GUARDRAILS, Guardrail, Guardrails, Screened};
 use crate::metering::Meter;
@@ -24,6 +24,12 @@ use crate::served::{Endpoint, Served};
 pub(crate) struct ScreenConfig {
     pub(crate) cache: Option<CacheConfig>,
     pub(crate) guardrails: Vec<Arc<Guardrail>>,
+}
+
+impl ScreenConfig {
+    pub(crate) fn needs_database(&self) -> bool {
+        self.cache.as_ref().is_some_and(|it| it.store == StoreKind::Database)
+    }
 }
 
 /// What is done to the calls of an endpoint or a route.

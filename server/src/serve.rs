@@ -59,6 +59,9 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     };
     let database = Database::of(&config)?;
     let db = db::Db::open(&database.uri).await?;
+    if let Some(gateway) = &gateway {
+        gateway.use_database(db.clone()).await?;
+    }
     let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
     let admin = admin_options.map(|it| admin::open(db, &tracking, it));
     if let (Some(admin), Some(gateway)) = (&admin, &gateway) {
@@ -103,6 +106,15 @@ pub(crate) async fn gateway_alone(
     let options = admin::options()?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
+    if gateway.needs_database() {
+        let uri = database.as_deref().ok_or_else(|| {
+            anyhow!(
+                "the configuration says `store: database` of a cache, but there is no database; add `--db URI`, run \
+                 `tidegate server` instead, or write `store: memory`"
+            )
+        })?;
+        gateway.use_database(db::Db::open(uri).await?).await?;
+    }
     let followed = match database {
         Some(uri) => Some(admin::endpoints_of(&uri, options).await?),
         None => None,

@@ -1,5 +1,6 @@
 //! An answer as the cache keeps it: the provider's bytes or events, replayed as they came.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use futures::{Stream, stream};
 use llm::ChatChunk;
 use llm::sse::Event;
 use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use super::{Cache, Key};
 use crate::dialect::Dialect;
@@ -42,10 +44,67 @@ enum Piece {
     Native(Event, Vec<ChatChunk>),
 }
 
+/// An answer as it is written where other processes read it.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    provider: Cow<'a, str>,
+    model: Cow<'a, str>,
+    form: Dialect,
+    losses: Vec<(String, String)>,
+    at_unix_ns: u64,
+    body: WrittenBody<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenBody<'a> {
+    Whole(Cow<'a, str>),
+    Stream(Vec<WrittenPiece<'a>>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenPiece<'a> {
+    Chunk(Cow<'a, str>),
+    /// Name and data of an event, and what it says.
+    Event(Option<Cow<'a, str>>, Cow<'a, str>, Cow<'a, [ChatChunk]>),
+}
+
 impl Stored {
     fn new(head: Head, body: Body) -> Self {
         let Head { provider, model, form, losses } = head;
         Self { provider, model, form, losses, at_unix_ns: unix_ns(), body }
+    }
+
+    /// The answer as text; `None` for what is no text.
+    pub(super) fn to_json(&self) -> Option<String> {
+        let body = match &self.body {
+            Body::Whole(body) => WrittenBody::Whole(std::str::from_utf8(body).ok()?.into()),
+            Body::Stream(pieces) => WrittenBody::Stream(pieces.iter().map(Piece::written).collect()),
+        };
+        let written = Written {
+            provider: Cow::Borrowed(&self.provider),
+            model: Cow::Borrowed(&self.model),
+            form: self.form,
+            losses: self.losses.as_slice().iter().map(|it| (it.field.clone(), it.why.clone())).collect(),
+            at_unix_ns: self.at_unix_ns,
+            body,
+        };
+        serde_json::to_string(&written).ok()
+    }
+
+    /// Reads what [`Self::to_json`] wrote; `None` for what another version wrote otherwise.
+    pub(super) fn from_json(json: &str) -> Option<Self> {
+        let Written { provider, model, form, losses, at_unix_ns, body } = serde_json::from_str(json).ok()?;
+        let mut lost = Losses::default();
+        for (field, why) in losses {
+            lost.add(field, why);
+        }
+        let body = match body {
+            WrittenBody::Whole(body) => Body::Whole(body.into_owned().into()),
+            WrittenBody::Stream(pieces) => Body::Stream(pieces.into_iter().map(Piece::read).collect()),
+        };
+        Some(Self { provider: provider.into_owned(), model: model.into_owned(), form, losses: lost, at_unix_ns, body })
     }
 
     /// How long ago it came.
@@ -95,6 +154,24 @@ impl Piece {
             Frame::Chunk(chunk) => Some(Self::Chunk(chunk.clone())),
             Frame::Native(event, facts) => Some(Self::Native(event.clone(), facts.clone())),
             Frame::Done => None,
+        }
+    }
+
+    fn written(&self) -> WrittenPiece<'_> {
+        match self {
+            Self::Chunk(chunk) => WrittenPiece::Chunk(chunk.into()),
+            Self::Native(Event { event, data }, facts) => {
+                WrittenPiece::Event(event.as_deref().map(Cow::Borrowed), data.into(), facts.into())
+            }
+        }
+    }
+
+    fn read(written: WrittenPiece<'_>) -> Self {
+        match written {
+            WrittenPiece::Chunk(chunk) => Self::Chunk(chunk.into_owned()),
+            WrittenPiece::Event(event, data, facts) => {
+                Self::Native(Event { event: event.map(Cow::into_owned), data: data.into_owned() }, facts.into_owned())
+            }
         }
     }
 
@@ -196,5 +273,30 @@ pub(super) mod tests {
             losses: Losses::default(),
         };
         Stored::new(head, Body::Whole(vec![b'x'; bytes].into()))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let chunk: ChatChunk = serde_json::from_str(r#"{"id":"c","choices":[],"x":1}"#).unwrap();
+        let event = Event { event: Some("message_start".to_owned()), data: "{\"a\":\"\u{0}é\"}".to_owned() };
+        let mut stored = whole(3);
+        stored.losses.add("seed", "is left out");
+        stored.form = Dialect::Messages;
+        let pieces = vec![Piece::Chunk("{\"b\": 1.50}".to_owned()), Piece::Native(event.clone(), vec![chunk.clone()])];
+        for body in [Body::Whole("{\"c\" :1}".into()), Body::Stream(pieces)] {
+            stored.body = body;
+            let json = stored.to_json().unwrap();
+            let read = Stored::from_json(&json).unwrap();
+            assert_eq!(read.to_json().unwrap(), json);
+            assert_eq!((read.provider.as_str(), read.form), ("openai", Dialect::Messages));
+            match read.body {
+                Body::Whole(body) => assert_eq!(body, "{\"c\" :1}"),
+                Body::Stream(pieces) => {
+                    assert!(matches!(&pieces[0], Piece::Chunk(it) if it == "{\"b\": 1.50}"));
+                    assert!(matches!(&pieces[1], Piece::Native(it, facts) if *it == event && facts[0] == chunk));
+                }
+            }
+        }
+        assert!(Stored::from_json("{}").is_none());
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn read(place: &Place<'_>, name: &str) -> Result<CacheConfig, ConfigE
 fn store(place: &Place<'_>) -> Result<StoreKind, ConfigError> {
     match place.text()? {
         "memory" => Ok(StoreKind::Memory),
-        other => Err(place.error(format!("`{other}` keeps no answers; write `memory`"))),
+        "database" => Ok(StoreKind::Database),
+        other => Err(place.error(format!("`{other}` keeps no answers; write `memory` or `database`"))),
     }
 }
 

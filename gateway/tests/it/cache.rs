@@ -233,7 +233,7 @@ async fn streams_replay_as_streams_and_only_whole_ones() {
 #[test]
 fn a_wrong_cache_is_told_with_its_place() {
     for (cache, expected) in [
-        ("store: disk", "`endpoints[0].cache.store`: `disk` keeps no answers; write `memory`"),
+        ("store: disk", "`endpoints[0].cache.store`: `disk` keeps no answers; write `memory` or `database`"),
         ("ttl: soon", "`endpoints[0].cache.ttl`: must be a stretch of time, such as 30s, 5m, 1h or 7d, but is `soon`"),
         ("ttl: 0s", "must be a stretch of time"),
         ("max_bytes: 1TB", "`endpoints[0].cache.max_bytes`: must be an amount of bytes"),
@@ -248,4 +248,82 @@ fn a_wrong_cache_is_told_with_its_place() {
         let error = load(&yaml).unwrap_err().to_string();
         assert!(error.contains(expected), "{cache}: {error}");
     }
+}
+
+/// A database of its own on SQLite.
+async fn database() -> (tempfile::TempDir, db::Db) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = db::Db::open(&format!("sqlite:///{}/cache.db", folder.path().display())).await.unwrap();
+    (folder, db)
+}
+
+/// Rows of the table, once there are as many as expected.
+async fn rows(db: &db::Db, expected: usize) -> Vec<(String, i64)> {
+    for _ in 0..500 {
+        let rows = db.fetch_all("SELECT namespace, bytes FROM tidegate_cache ORDER BY kept_at", vec![]).await;
+        if let Ok(rows) = rows
+            && rows.len() == expected
+        {
+            return rows;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the table never had {expected} rows");
+}
+
+#[tokio::test]
+async fn a_database_shares_answers_among_replicas_and_outlives_them() {
+    let provider = Provider::start().await;
+    let (_folder, db) = database().await;
+    let first = start("store: database", &provider).await;
+    assert!(first.gateway.needs_database());
+    // Before there is a database, nothing is kept and nothing fails.
+    provider.will(Reply::json(200, &answer("unkept")));
+    assert_eq!(ask(&first, &hello(Some("chat")), &[]).await, (Some("miss".to_owned()), answer("unkept")));
+    first.gateway.use_database(db.clone()).await.unwrap();
+    rows(&db, 0).await;
+
+    provider.will(Reply::json(200, &answer("hello")));
+    assert_eq!(ask(&first, &hello(Some("chat")), &[]).await.0.as_deref(), Some("miss"));
+    let mut streaming = hello(Some("chat"));
+    streaming["stream"] = true.into();
+    provider.will(Reply::sse(&format!("{}data: [DONE]\n\n", stream(&json!({"content": "héllo"})))));
+    let (_, streamed) = ask(&first, &streaming, &[]).await;
+    rows(&db, 2).await;
+    drop(first);
+
+    let second = start("store: database", &provider).await;
+    second.gateway.use_database(db.clone()).await.unwrap();
+    assert_eq!(ask(&second, &hello(Some("chat")), &[]).await, (Some("hit".to_owned()), answer("hello")));
+    let (used, replayed) = ask(&second, &streaming, &[]).await;
+    assert_eq!(used.as_deref(), Some("hit"));
+    assert_eq!(replayed, streamed.replace("x-tidegate-cost-usd 0.00135", "x-tidegate-cost-usd 0"));
+    // Another key, another answer.
+    provider.will(Reply::json(200, &answer("for Ben")));
+    let ben = [("authorization", "Bearer tg-ben")];
+    assert_eq!(ask(&second, &hello(Some("chat")), &ben).await, (Some("miss".to_owned()), answer("for Ben")));
+}
+
+#[tokio::test]
+async fn a_database_holds_no_more_than_it_may_and_nothing_for_longer() {
+    let provider = Provider::start().await;
+    let (_folder, db) = database().await;
+    let gateway = start("store: database, max_bytes: 3000, ttl: 1s", &provider).await;
+    gateway.gateway.use_database(db.clone()).await.unwrap();
+    rows(&db, 0).await;
+    let mut question = hello(Some("chat"));
+    let mut count = 0;
+    // Six answers of some 650 bytes each do not fit.
+    for number in 0..6 {
+        question["messages"][0]["content"] = number.to_string().into();
+        provider.will(Reply::json(200, &answer(&"y".repeat(300))));
+        assert_eq!(ask(&gateway, &question, &[]).await.0.as_deref(), Some("miss"));
+        count = (count + 1).min(4);
+        let rows = rows(&db, count).await;
+        assert!(rows.iter().map(|it| it.1).sum::<i64>() <= 3000, "{rows:?}");
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    provider.will(Reply::json(200, &answer("new")));
+    assert_eq!(ask(&gateway, &question, &[]).await, (Some("miss".to_owned()), answer("new")));
+    rows(&db, 1).await;
 }
