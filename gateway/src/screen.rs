@@ -57,6 +57,23 @@ impl Screen {
         let guardrails = Guardrails::new(list).map(Arc::new);
         (cache.is_some() || guardrails.is_some()).then(|| Arc::new(Self { cache, guardrails }))
     }
+
+    /// The same with the guardrails of those to whom its calls may fall back.
+    pub(crate) fn with_guardrails_of<'s>(
+        own: Option<&Arc<Self>>,
+        fallbacks: impl Iterator<Item = &'s Served>,
+    ) -> Option<Arc<Self>> {
+        let own_list = own.and_then(|it| it.guardrails.as_ref()).map(|it| it.list().to_vec());
+        let mut list = own_list.unwrap_or_default();
+        for guardrail in fallbacks.filter_map(|it| it.screen()?.guardrails.as_ref()).flat_map(|it| it.list()) {
+            if list.iter().all(|it| !Arc::ptr_eq(it, guardrail)) {
+                list.push(Arc::clone(guardrail));
+            }
+        }
+        let cache = own.and_then(|it| it.cache.clone());
+        let guardrails = Guardrails::new(list).map(Arc::new);
+        (cache.is_some() || guardrails.is_some()).then(|| Arc::new(Self { cache, guardrails }))
+    }
 }
 
 /// What is done to the answer of a call before its caller gets it.

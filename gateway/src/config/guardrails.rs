@@ -10,6 +10,7 @@ use super::measures::duration;
 use super::settings::{World, address, expand, headers, suggest};
 use super::tree::{Place, Table};
 use crate::ConfigError;
+use crate::dispatch::PolicyConfig;
 use crate::endpoint::Kind;
 use crate::guardrails::{
     Action, Check, Finder, Guardrail, INJECTION, Judge, OnFailure, Pii, Rule, Schema, Webhook, When, injection_rules,
@@ -153,19 +154,14 @@ pub(super) fn check_judges(config: &Config) -> Result<(), ConfigError> {
             key: key.clone(),
             message,
         };
-        let endpoint = |name: &str| config.endpoints.iter().find(|it| it.name == name);
-        let (kind, asked) = match (endpoint(name), config.routes.iter().find(|it| it.name == *name)) {
-            (Some(it), _) => (it.kind, vec![&it.screen]),
-            (None, Some(it)) => {
-                let destinations = it.destinations.iter().filter_map(|(name, _)| Some(&endpoint(name)?.screen));
-                (it.kind, std::iter::once(&it.screen).chain(destinations).collect())
-            }
-            (None, None) => {
-                let names = config.endpoints.iter().map(|it| it.name.as_str());
-                let hint = suggest(name, names.chain(config.routes.iter().map(|it| it.name.as_str())));
-                return Err(wrong(format!("`{name}` is no endpoint or route of this file{hint}")));
-            }
+        let Some((kind, mut asked, policy)) = reached(config, name) else {
+            let names = config.endpoints.iter().map(|it| it.name.as_str());
+            let hint = suggest(name, names.chain(config.routes.iter().map(|it| it.name.as_str())));
+            return Err(wrong(format!("`{name}` is no endpoint or route of this file{hint}")));
         };
+        for fallback in &policy.fallbacks {
+            asked.extend(reached(config, &fallback.name).into_iter().flat_map(|it| it.1));
+        }
         if kind != Kind::Chat {
             return Err(wrong(format!("`{name}` is of type {kind}; a judge is asked in a chat, so name one of those")));
         }
@@ -174,6 +170,17 @@ pub(super) fn check_judges(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// What a name is, what is done to its calls there and at its destinations, and what is done when they fail.
+fn reached<'c>(config: &'c Config, name: &str) -> Option<(Kind, Vec<&'c ScreenConfig>, &'c PolicyConfig)> {
+    let endpoint = |name: &str| config.endpoints.iter().find(|it| it.name == name);
+    if let Some(it) = endpoint(name) {
+        return Some((it.kind, vec![&it.screen], &it.policy));
+    }
+    let route = config.routes.iter().find(|it| it.name == name)?;
+    let destinations = route.destinations.iter().filter_map(|(name, _)| Some(&endpoint(name)?.screen));
+    Some((route.kind, std::iter::once(&route.screen).chain(destinations).collect(), &route.policy))
 }
 
 fn judges(screen: &ScreenConfig) -> impl Iterator<Item = &Judge> {

@@ -168,15 +168,20 @@ impl Making<'_> {
                 }
                 Some(Fallback { target: target?.clone(), on: it.on })
             });
-            let fallbacks = known.collect();
+            let fallbacks: Arc<[Fallback]> = known.collect();
+            let guarded = |screen: &mut Option<Arc<Screen>>| {
+                *screen = Screen::with_guardrails_of(screen.as_ref(), fallbacks.iter().map(|it| &it.target));
+            };
             match self.state.served.get_mut(name) {
                 Some(Served::Endpoint(endpoint)) => {
                     let mut full = Endpoint::clone(endpoint);
+                    guarded(&mut full.screen);
                     full.policy.fallbacks = fallbacks;
                     *endpoint = Arc::new(full);
                 }
                 Some(Served::Route(route)) => {
                     let mut full = Route::clone(route);
+                    guarded(&mut full.screen);
                     full.policy.fallbacks = fallbacks;
                     *route = Arc::new(full);
                 }

@@ -19,6 +19,10 @@ endpoints:
     endpoint_type: llm/v1/embeddings
     model: {provider: openai, name: e, config: {openai_api_key: $KEY, openai_api_base: BASE}}
     guardrails: [GUARDRAILS]
+  - name: first
+    endpoint_type: llm/v1/chat
+    model: {provider: openai, name: gpt-5, config: {openai_api_key: $KEY, openai_api_base: BASE}}
+    fallbacks: [{name: chat}]
 routes:
   - name: route
     task_type: llm/v1/chat
@@ -106,7 +110,7 @@ async fn a_block_ends_the_call_and_names_the_guardrail_but_not_the_text() {
     let provider = Provider::start().await;
     let guardrails = "{name: words, type: regex, patterns: ['(?i)falcon', 'x{3}'], action: block}";
     let mut gateway = start(guardrails, &provider).await;
-    for model in ["chat", "route"] {
+    for model in ["chat", "route", "first"] {
         let mut request = says("What is FALCON?");
         request["model"] = model.into();
         let response = gateway.post("/v1/chat/completions", &request).await;
