@@ -66,7 +66,7 @@ impl Dialect {
             Self::OpenAi => Err(Error::Internal("a chat was translated into itself".to_owned())),
             Self::Messages => messages::chat(body, losses),
             Self::Responses => responses::chat(body, losses),
-            Self::Gemini => Err(untranslated(self)),
+            Self::Gemini => gemini::chat(body, losses),
         }
     }
 
@@ -75,7 +75,8 @@ impl Dialect {
         let answer = match self {
             Self::Messages => messages::message(reply)?,
             Self::Responses => responses::response(reply, &request.body)?,
-            Self::OpenAi | Self::Gemini => return Err(untranslated(self)),
+            Self::Gemini => gemini::answer(reply, gemini::shows_thoughts(&request.body)),
+            Self::OpenAi => return Err(untranslated(self)),
         };
         Ok(answer.to_string().into())
     }
@@ -85,7 +86,8 @@ impl Dialect {
         match self {
             Self::Messages => Ok(Box::new(messages::Writer::default())),
             Self::Responses => Ok(Box::new(responses::Writer::new(&request.body))),
-            Self::OpenAi | Self::Gemini => Err(untranslated(self)),
+            Self::Gemini => Ok(Box::new(gemini::Writer::new(gemini::shows_thoughts(&request.body)))),
+            Self::OpenAi => Err(untranslated(self)),
         }
     }
 
@@ -95,7 +97,8 @@ impl Dialect {
         match self {
             Self::Messages => Some(messages::usage_of_message(&serde_json::from_str(counts).ok()?)),
             Self::Responses => Some(responses::usage_of_response(&serde_json::from_str(counts).ok()?)),
-            Self::OpenAi | Self::Gemini => serde_json::from_str(counts).ok(),
+            Self::Gemini => Some(gemini::usage_of_google(&serde_json::from_str(counts).ok()?)),
+            Self::OpenAi => serde_json::from_str(counts).ok(),
         }
     }
 }

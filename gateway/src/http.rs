@@ -16,6 +16,7 @@ pub(crate) use named::Named;
 pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .merge(ingress::openai::router())
+        .merge(ingress::gemini::router())
         .merge(ingress::messages::router())
         .merge(ingress::responses::router())
         .merge(ingress::mlflow::router())

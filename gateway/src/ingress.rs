@@ -1,5 +1,6 @@
 //! The protocols in which callers speak to the gateway.
 
+pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod mlflow;
 pub(crate) mod openai;

@@ -12,7 +12,7 @@ use crate::request::text_of;
 /// What a unary answer says about itself.
 #[derive(Deserialize)]
 pub(crate) struct WholeFacts<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "usageMetadata")]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     service_tier: Option<&'a RawValue>,

@@ -11,6 +11,7 @@ mod cost;
 mod errors;
 mod explain;
 mod gemini;
+mod google;
 mod guardrails;
 mod in_process;
 mod judges;

@@ -135,3 +135,8 @@ async fn as_anthropics_messages() {
 async fn as_openais_responses() {
     replay(&callers::responses::Responses).await;
 }
+
+#[tokio::test]
+async fn as_googles_contents() {
+    replay(&callers::gemini::Gemini).await;
+}

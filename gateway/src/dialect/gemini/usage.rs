@@ -37,6 +37,33 @@ pub(crate) fn usage_of_google(counts: &Map<String, Value>) -> Usage {
     usage
 }
 
+/// Counts as Google has them, which are those that the provider told where it was Google.
+pub(crate) fn usage_of_chat(usage: &Usage) -> Value {
+    let detail = |of: &str, name: &str| usage.rest.get(of).and_then(|it| it[name].as_u64()).unwrap_or_default();
+    let thoughts = detail("completion_tokens_details", "reasoning_tokens");
+    let tools = usage.rest.get("toolUsePromptTokenCount").and_then(Value::as_u64).unwrap_or_default();
+    let mut out = Map::new();
+    out.insert("promptTokenCount".to_owned(), usage.prompt_tokens.saturating_sub(tools).into());
+    if let Some(completion) = usage.completion_tokens {
+        out.insert("candidatesTokenCount".to_owned(), completion.saturating_sub(thoughts).into());
+    }
+    for (name, count) in [
+        ("thoughtsTokenCount", thoughts),
+        ("cachedContentTokenCount", detail("prompt_tokens_details", "cached_tokens")),
+    ] {
+        if count > 0 {
+            out.insert(name.to_owned(), count.into());
+        }
+    }
+    out.insert("totalTokenCount".to_owned(), usage.total_tokens.into());
+    for (name, value) in &usage.rest {
+        if name.contains(|it: char| it.is_ascii_uppercase()) && !name.contains('_') {
+            out.insert(name.clone(), value.clone());
+        }
+    }
+    out.into()
+}
+
 /// A count, and those of Google's modalities that a chat tells apart.
 fn details(count: u64, name: &str, modalities: Option<&Value>) -> Map<String, Value> {
     let mut details = Map::new();
@@ -71,5 +98,6 @@ mod tests {
         assert_eq!(usage.rest["completion_tokens_details"], json!({"reasoning_tokens": 7, "image_tokens": 12}));
         assert_eq!(usage.rest["trafficType"], "ON_DEMAND");
         assert_eq!(usage.rest["toolUsePromptTokenCount"], 5);
+        assert_eq!(usage_of_chat(&usage), google);
     }
 }

@@ -19,9 +19,21 @@ pub(in crate::provider) enum Taker {
 /// Characters of `user` at most, at OpenAI.
 const USER_CHARS_MAX: usize = 64;
 
-/// Fields of Anthropic's that mean nothing in a chat.
-const FOREIGN: [&str; 7] =
-    ["output_config", "container", "mcp_servers", "context_management", "cache_control", "inference_geo", "speed"];
+/// Fields of Anthropic's and of Google's that mean nothing in a chat.
+const FOREIGN: [&str; 12] = [
+    "output_config",
+    "container",
+    "mcp_servers",
+    "context_management",
+    "cache_control",
+    "inference_geo",
+    "speed",
+    "safetySettings",
+    "cachedContent",
+    "labels",
+    "toolConfig",
+    "generationConfig",
+];
 
 /// The chat as its taker understands it.
 pub(in crate::provider) fn fit(mut chat: Chat, taker: Taker, losses: &mut Losses) -> Chat {
@@ -134,6 +146,9 @@ fn message(
         lost.add("thinking", "of earlier turns is left out: OpenAI's chats take no reasoning back");
     }
     for (name, why) in [
+        ("thought_signature", "is left out: only Google, who signed it, can read it"),
+        ("gemini_parts", "of earlier turns are left out: chats have no words for them"),
+        ("images", "of earlier turns are left out: chats take no pictures back from a model"),
         ("cache_control", "is left out: prompts are cached there without being asked"),
         ("is_error", "is left out: a tool's message is its text alone"),
     ] {

@@ -1,5 +1,6 @@
 //! The formats that callers speak: how each asks, and how the facts are read from its answers.
 
+pub(super) mod gemini;
 pub(super) mod messages;
 pub(super) mod openai;
 pub(super) mod responses;
