@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{end, function_call, head, image, reasoning};
 use super::{error_json, usage_of_chat};
-use crate::dialect::EventWriter;
+use crate::dialect::{EventWriter, usage_in};
 
 pub(crate) struct Writer {
     shows_thoughts: bool,
@@ -125,12 +125,12 @@ impl Writer {
 
 impl EventWriter for Writer {
     fn chunk(&mut self, chunk: ChatChunk, out: &mut Vec<u8>) {
+        if let Some(usage) = usage_in(&chunk) {
+            self.usage = Some(usage);
+        }
         if !self.is_started && !chunk.id.is_empty() {
             (self.id, self.model) = (chunk.id, chunk.model);
             self.is_started = true;
-        }
-        if chunk.usage.is_some() {
-            self.usage = chunk.usage;
         }
         let mut rest = chunk.rest;
         for choice in chunk.choices {
@@ -139,6 +139,15 @@ impl EventWriter for Writer {
     }
 
     fn done(&mut self, out: &mut Vec<u8>) {
+        // Calls of an answer that never said why it ended.
+        let held: Vec<u32> =
+            self.candidates.iter().filter(|(_, it)| !it.calls.is_empty()).map(|(index, _)| *index).collect();
+        for index in held {
+            let calls = std::mem::take(&mut self.candidates.entry(index).or_default().calls);
+            let parts: Vec<Value> = calls.into_values().map(Call::into_part).collect();
+            let body = json!({"content": {"parts": parts, "role": "model"}, "index": index});
+            self.write(json!({"candidates": [body]}), Rest::new(), out);
+        }
         let mut event = self.last.take().unwrap_or_else(|| {
             let mut event = json!({});
             head(&mut event, &self.id, &self.model, Rest::new());
