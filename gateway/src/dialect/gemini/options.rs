@@ -164,7 +164,7 @@ fn thinking(config: &mut Map<String, Value>, chat: &mut Chat) {
     chat.rest.insert("reasoning_effort".to_owned(), effort.into());
 }
 
-/// A schema in OpenAPI's manner, as Google's older fields have it, as a JSON schema.
+/// A schema as Google's older fields have it, with types in capitals and `nullable`, as a JSON schema.
 fn json_schema(schema: Value) -> Value {
     let Value::Object(fields) = schema else { return schema };
     let (mut out, mut is_nullable) = (Map::new(), false);

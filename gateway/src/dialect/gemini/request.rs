@@ -96,7 +96,7 @@ impl Turns {
             let at = format!("{at}.parts[{index}]");
             match value {
                 Value::Object(mut value) if value.contains_key("functionResponse") => {
-                    self.result(value.remove("functionResponse").unwrap_or_default(), &at)?;
+                    self.result(&value.remove("functionResponse").unwrap_or_default(), &at)?;
                 }
                 value => said.push(part(value, &at)?),
             }
@@ -107,7 +107,7 @@ impl Turns {
         Ok(())
     }
 
-    fn result(&mut self, response: Value, at: &str) -> Result<(), Error> {
+    fn result(&mut self, response: &Value, at: &str) -> Result<(), Error> {
         let name = response["name"].as_str().unwrap_or_default().to_owned();
         let given = response["id"].as_str().filter(|it| !it.is_empty()).map(str::to_owned);
         let place = match &given {
@@ -141,7 +141,7 @@ impl Turns {
             let Value::Object(mut value) = value else {
                 return Err(Error::invalid(at.clone(), format!("`{at}` must be an object")));
             };
-            let signature = value.remove("thoughtSignature").filter(|it| it.is_string());
+            let signature = value.remove("thoughtSignature").filter(Value::is_string);
             if let Some(call) = value.remove("functionCall") {
                 message.tool_calls.push(self.call(&call, signature));
                 continue;
