@@ -141,8 +141,9 @@ class Side:
 class Pair:
     """Tidegate and MLflow, each on a database of the same kind."""
 
-    def __init__(self, ours, theirs, kind: str) -> None:
+    def __init__(self, ours, theirs, kind: str, databases: list[str]) -> None:
         self.kind = kind
+        self.databases = databases
         self.sides = [
             Side(name, server.url, Mask(server.url, str(folder)), MlflowClient(server.url))
             for name, (server, folder) in (("ours", ours), ("theirs", theirs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ os.environ |= {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "GIT_PYTHON_REFRESH": "quiet",
+    "LOGNAME": getpass.getuser(),  # whom servers note as makers; not all of them ask the list of users
 }
 
 import mlflow
@@ -82,7 +84,7 @@ def pairs(databases, tmp_path_factory):
                 server = servers.enter_context(tidegate.serve(ours, gateway_config=tidegate.FROM_DATABASE, database=uris[0]))
                 for uri in uris:
                     start_ids_apart(uri, kind)
-                started[kind] = Pair((server, ours), (mlflow_server, theirs), kind)
+                started[kind] = Pair((server, ours), (mlflow_server, theirs), kind, uris)
             return started[kind]
 
         yield pair_on

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from compare import Both, Pair
+from databases import execute
 
 NAMES = itertools.count()
 BASE = "/api/3.0/mlflow/gateway"
@@ -387,3 +391,67 @@ def test_budgets_in_pages(pair: Pair):
     get(pair, "budgets/list", max_results=50_001)
     for it in made:
         delete(pair, "budgets/delete", budget_policy_id=it)
+
+
+# --- guardrails --------------------------------------------------------------------------------------------------------
+
+SCORER = {"name": "safe", "builtin_scorer_class": "Safety", "builtin_scorer_pydantic_data": {}}
+CODE = {"name": "own", "call_source": "return True", "original_func_name": "own", "call_signature": "(outputs)"}
+
+
+@pytest.fixture
+def scorer(pair) -> Callable[[dict], str]:
+    """Registers a scorer in both databases, under one id: Tidegate has no RPC for it yet."""
+
+    def register(serialized: dict) -> str:
+        id_ = str(uuid.uuid4())
+        for uri in pair.databases:
+            execute(
+                uri,
+                f"INSERT INTO scorers (experiment_id, scorer_name, scorer_id) VALUES (0, '{id_}', '{id_}')",
+                "INSERT INTO scorer_versions (scorer_id, scorer_version, serialized_scorer, creation_time) "
+                f"VALUES ('{id_}', 1, '{json.dumps(serialized)}', 5)",
+            )
+        return id_
+
+    return register
+
+
+def test_a_guardrail_from_birth_to_death(pair: Pair, endpoint, scorer):
+    body = {"name": "safe", "scorer_id": scorer(SCORER), "scorer_version": 1, "stage": "BEFORE", "action": "VALIDATION"}
+    made = post(pair, "guardrails/create", body)["guardrail"]["guardrail_id"]
+    sanitizes = body | {"stage": "AFTER", "action": "SANITIZATION", "action_endpoint_id": endpoint}
+    other = post(pair, "guardrails/create", sanitizes)["guardrail"]["guardrail_id"]
+    get(pair, "guardrails/get", guardrail_id=made)
+    key = {"endpoint_id": endpoint, "guardrail_id": made}
+    post(pair, "guardrails/add-to-endpoint", key)
+    post(pair, "guardrails/add-to-endpoint", key)
+    post(pair, "guardrails/add-to-endpoint", {"endpoint_id": endpoint, "guardrail_id": other, "execution_order": 2})
+    get(pair, "guardrails/list-for-endpoint", endpoint_id=endpoint)
+    pair.call("PATCH", f"{BASE}/guardrails/update-config", key | {"execution_order": 1})
+    get(pair, "guardrails/list-for-endpoint", endpoint_id=endpoint)
+    pair.call("PATCH", f"{BASE}/guardrails/update-config", key)
+    delete(pair, "guardrails/remove-from-endpoint", **key)
+    delete(pair, "guardrails/remove-from-endpoint", **key)
+    pair.call("PATCH", f"{BASE}/guardrails/update-config", key | {"execution_order": 1})
+    delete(pair, "guardrails/delete", guardrail_id=other)
+    get(pair, "guardrails/list-for-endpoint", endpoint_id=endpoint)
+    get(pair, "guardrails/list")
+    delete(pair, "guardrails/delete", guardrail_id=made)
+    delete(pair, "guardrails/delete", guardrail_id=made)
+    get(pair, "guardrails/get", guardrail_id=made)
+
+
+def test_guardrails_refused(pair: Pair, endpoint, scorer):
+    body = {"name": "safe", "scorer_id": scorer(SCORER), "scorer_version": 1, "stage": "BEFORE", "action": "VALIDATION"}
+    for field in body:
+        post(pair, "guardrails/create", {key: item for key, item in body.items() if key != field})
+    post(pair, "guardrails/create", body | {"scorer_id": "nobody"})
+    post(pair, "guardrails/create", body | {"scorer_version": 2})
+    post(pair, "guardrails/create", body | {"scorer_id": scorer(CODE)})
+    get(pair, "guardrails/get")
+    get(pair, "guardrails/list-for-endpoint")
+    get(pair, "guardrails/list-for-endpoint", endpoint_id=f"e-{NOBODY}")
+    post(pair, "guardrails/add-to-endpoint", {"endpoint_id": endpoint})
+    post(pair, "guardrails/add-to-endpoint", {"endpoint_id": f"e-{NOBODY}", "guardrail_id": f"gr-{NOBODY}"})
+    post(pair, "guardrails/add-to-endpoint", {"endpoint_id": endpoint, "guardrail_id": f"gr-{NOBODY}"})

@@ -6,6 +6,7 @@ mod definitions;
 mod endpoints;
 mod error;
 mod fields;
+mod guardrails;
 mod secrets;
 
 use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
@@ -27,7 +28,8 @@ pub fn router(admin: Admin) -> Router {
         .merge(definitions::routes())
         .merge(endpoints::routes())
         .merge(bindings::routes())
-        .merge(budgets::routes());
+        .merge(budgets::routes())
+        .merge(guardrails::routes());
     let pages_only = secrets::page_routes();
     Router::new()
         .merge(below("/api/3.0/mlflow/gateway", &routes))
