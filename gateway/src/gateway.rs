@@ -6,7 +6,8 @@ mod state;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use llm::LanguageModel;
+use bytes::Bytes;
+use llm::{Error, LanguageModel};
 use tokio::sync::mpsc::Sender;
 
 use crate::admission::Admission;
@@ -152,6 +153,18 @@ impl Gateway {
             return None;
         }
         self.0.state.load().served.get(name).cloned()
+    }
+
+    /// Counts the tokens of a call where its endpoint, or a route's first, can: `None` where it cannot. Whoever may call
+    /// may count; nothing is generated, so that nothing is recorded.
+    pub(crate) async fn count(&self, served: &Served, request: &Request) -> Result<Option<Bytes>, Error> {
+        let _permit = self.0.admission.admit(served, request).await.inspect_err(|error| {
+            self.metrics().refused(served.name(), status_of(error));
+        })?;
+        match served.endpoints().first() {
+            Some(endpoint) => endpoint.provider.count(request).await,
+            None => Ok(None),
+        }
     }
 
     /// Makes a call. Calls that are turned away never begin and leave no record.

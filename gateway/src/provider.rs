@@ -56,6 +56,11 @@ pub(crate) trait Provider: Send + Sync {
 
     /// What a call would send, without sending it.
     fn explain(&self, request: &Request) -> llm::Result<Explained>;
+
+    /// Counts the tokens of a call, in the words of its format; `None` where this provider does not count.
+    async fn count(&self, _request: &Request) -> llm::Result<Option<Bytes>> {
+        Ok(None)
+    }
 }
 
 /// An answer.

@@ -10,6 +10,7 @@
 
 mod content;
 mod error;
+mod estimate;
 mod head;
 mod options;
 mod reply;
@@ -18,6 +19,7 @@ mod usage;
 mod writer;
 
 pub(crate) use error::{error_event, error_json, type_of};
+pub(crate) use estimate::estimate;
 pub(crate) use head::head;
 pub(super) use reply::message;
 pub(super) use request::chat;

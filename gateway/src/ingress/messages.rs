@@ -26,12 +26,18 @@ use crate::request::Request;
 /// Where Anthropic puts the id of a request.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+/// Tells a guess from a count.
+const COUNT_IS: HeaderName = HeaderName::from_static("x-tidegate-token-count");
+
 pub(crate) fn router() -> Router<Gateway> {
     // The second is where clients look who were given an address with the vendor's name, the third MLflow's.
     Router::new()
         .route("/v1/messages", post(create))
         .route("/anthropic/v1/messages", post(create))
         .route("/gateway/anthropic/v1/messages", post(create))
+        .route("/v1/messages/count_tokens", post(count))
+        .route("/anthropic/v1/messages/count_tokens", post(count))
+        .route("/gateway/anthropic/v1/messages/count_tokens", post(count))
 }
 
 /// `POST /v1/messages`: the body's `model` names the endpoint or route.
@@ -59,6 +65,27 @@ async fn answer(gateway: &Gateway, id: &str, caller: Caller, body: Bytes) -> Res
             Ok((headers, sse::response(chunks, writer)).into_response())
         }
     }
+}
+
+/// `POST /v1/messages/count_tokens`: the provider's count, or a guess that says in the head that it is one.
+async fn count(State(gateway): State<Gateway>, request: HttpRequest) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let response = match read(request).await {
+        Ok((caller, body)) => counted(&gateway, caller, body).await.unwrap_or_else(|it| failure(it.into(), &id)),
+        Err(refused) => plain_error(refused.status, &refused.message, &id),
+    };
+    with_id(response, &id)
+}
+
+async fn counted(gateway: &Gateway, caller: Caller, body: Bytes) -> Result<Response, Error> {
+    let head = messages::head(&body, false)?;
+    let request = Request::new(Dialect::Messages, Kind::Chat, body, head.model, false).by(caller);
+    let served = named(gateway, request.model.as_deref(), Kind::Chat)?.clone();
+    if let Some(count) = gateway.count(&served, &request).await? {
+        return Ok(([(CONTENT_TYPE, "application/json")], count).into_response());
+    }
+    let guess = json!({"input_tokens": messages::estimate(&request.body)?});
+    Ok(([(COUNT_IS, HeaderValue::from_static("estimate"))], Json(guess)).into_response())
 }
 
 fn with_id(mut response: Response, id: &str) -> Response {

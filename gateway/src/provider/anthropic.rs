@@ -99,6 +99,14 @@ impl Protocol for Anthropic {
         Ok(Outgoing { path: "messages".to_owned(), body, headers: self.headers(request) })
     }
 
+    fn counting(&self, request: &Request) -> Result<Option<Outgoing>, Error> {
+        if request.dialect != Dialect::Messages {
+            return Ok(None);
+        }
+        let body = request.body_for(&quote(&self.model), false)?;
+        Ok(Some(Outgoing { path: "messages/count_tokens".to_owned(), body, headers: self.headers(request) }))
+    }
+
     fn answer(&self, request: &Request, body: Bytes, _headers: &HeaderMap) -> Result<Bytes, Error> {
         if request.dialect == Dialect::Messages {
             return Ok(body);

@@ -25,6 +25,11 @@ pub(crate) trait Protocol: Send + Sync {
     /// What is sent. Unless this protocol speaks the caller's dialect, the request is OpenAI's.
     fn outgoing(&self, request: &Request, losses: &mut Losses) -> Result<Outgoing, Error>;
 
+    /// What asks for the number of a call's tokens, where it can be asked in the caller's format.
+    fn counting(&self, _request: &Request) -> Result<Option<Outgoing>, Error> {
+        Ok(None)
+    }
+
     /// A whole answer as OpenAI's of the request's kind, or as it is where this protocol speaks the caller's dialect.
     /// Some vendors count tokens in the head.
     fn answer(&self, request: &Request, body: Bytes, headers: &HeaderMap) -> Result<Bytes, Error>;

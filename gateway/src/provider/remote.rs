@@ -6,6 +6,7 @@ pub(super) mod events;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use llm::Error;
 
 use super::upstream::Upstream;
@@ -97,5 +98,12 @@ impl Provider for Remote {
     fn explain(&self, request: &Request) -> llm::Result<Explained> {
         let Prepared { request, outgoing, losses, is_native, .. } = self.prepare(request)?;
         self.upstream.explain(outgoing, request.stream, losses, is_native)
+    }
+
+    async fn count(&self, request: &Request) -> llm::Result<Option<Bytes>> {
+        match self.protocol.counting(request)? {
+            Some(outgoing) => Ok(Some(self.upstream.whole(outgoing).await?.0)),
+            None => Ok(None),
+        }
     }
 }

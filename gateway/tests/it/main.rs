@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod bedrock;
+mod bodies;
 mod cache;
 mod cancel;
 mod config;

@@ -174,3 +174,24 @@ async fn bad_calls_are_refused_in_anthropics_shape() {
     assert_eq!(text.status(), 415);
     assert_eq!(text.json::<Value>().await.unwrap()["error"]["type"], "invalid_request_error");
 }
+
+#[tokio::test]
+async fn tokens_are_counted_where_the_provider_counts_and_guessed_elsewhere() {
+    let provider = Provider::start().await;
+    let gateway = TestGateway::start(YAML, &provider).await;
+    provider.will(Reply::json(200, r#"{"input_tokens": 14}"#));
+    let mut body = json!({"model": "claude", "messages": [{"role": "user", "content": "hi"}]});
+    let response = gateway.post("/v1/messages/count_tokens", &body).await;
+    assert!(!response.headers().contains_key("x-tidegate-token-count"));
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"input_tokens": 14}));
+    let seen = provider.seen().pop().unwrap();
+    assert_eq!((seen.path.as_str(), &seen.body["model"]), ("/v1/messages/count_tokens", &json!("claude-test")));
+
+    body["model"] = "gpt".into();
+    let response = gateway.post("/v1/messages/count_tokens", &body).await;
+    assert_eq!(response.headers()["x-tidegate-token-count"], "estimate");
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"input_tokens": 5}));
+    assert_eq!(provider.seen().len(), 1);
+    let (status, refused) = gateway.ask("/v1/messages/count_tokens", &json!({"model": "gpt"})).await;
+    assert_eq!((status, &refused["error"]["type"]), (400, &json!("invalid_request_error")));
+}
