@@ -187,7 +187,7 @@ impl Tries {
 
 fn resting(served: &Served, failure: Failure) -> Refused {
     let error = Error::Unavailable(format!(
-        "`{}` has failed too often a moment ago, and is left alone for a while; try again later",
+        "`{}` has failed, or was asked, too often a moment ago, and is left alone for a while; try again later",
         served.name()
     ));
     Refused { failure, ..Refused::here(error) }

@@ -77,6 +77,11 @@ impl Health {
         !known.breaker.would_admit(now) || known.is_limited(now)
     }
 
+    /// Whether it said a moment ago that it is asked too much.
+    pub(crate) fn is_limited(&self, now: Instant) -> bool {
+        self.known().is_limited(now)
+    }
+
     /// Lets a call through, or not; after a rest, the one that is let through is the probe.
     pub(crate) fn admits(&self, now: Instant) -> bool {
         let mut known = self.known();

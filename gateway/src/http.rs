@@ -3,6 +3,7 @@
 mod body;
 mod error;
 mod named;
+mod state;
 
 use axum::{Router, middleware};
 
@@ -23,5 +24,6 @@ pub fn router(gateway: Gateway) -> Router {
         // Each ingress stands above, so that its requests are measured.
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
         .merge(observe::http::router())
+        .merge(state::router())
         .with_state(gateway)
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 use gateway::{Admin, Gateway};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
 use tracking::Tracking;
@@ -24,6 +25,7 @@ pub(crate) fn everything(
     gateway: Option<Gateway>,
     admin: Option<Admin>,
     config: &ServerConfig,
+    draining: CancellationToken,
 ) -> Router {
     let tracking = match config.mode() {
         TrackingMode::Everything => tracking::router(tracking),
@@ -33,7 +35,7 @@ pub(crate) fn everything(
     let ui = ui::router(&ui::Options { prefix: prefix.to_owned(), frame_ancestors: config.frames().ancestors() });
     let gateway = gateway.map_or_else(no_endpoints, gateway::router);
     let admin = admin.map(gateway::admin_router).unwrap_or_default();
-    let app = tracking.merge(gateway).merge(admin).fallback_service(ui);
+    let app = tracking.merge(gateway).merge(admin).merge(readiness(draining)).fallback_service(ui);
     below(prefix, shared(app, config.guard()))
 }
 
@@ -44,8 +46,17 @@ fn no_endpoints() -> Router {
 }
 
 /// The gateway, and `/health` for who watches it.
-pub(crate) fn gateway_alone(gateway: Gateway, guard: Guard) -> Router {
-    shared(gateway::router(gateway).route("/health", get(|| async { "OK" })).fallback(nothing_here), guard)
+pub(crate) fn gateway_alone(gateway: Gateway, guard: Guard, draining: CancellationToken) -> Router {
+    let health = Router::new().route("/health", get(|| async { "OK" }));
+    shared(gateway::router(gateway).merge(health).merge(readiness(draining)).fallback(nothing_here), guard)
+}
+
+/// `/ready`: whether a load balancer may send new requests here. `/health` only says that the process lives.
+fn readiness(draining: CancellationToken) -> Router {
+    let ready = move || async move {
+        if draining.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "OK") }
+    };
+    Router::new().route("/ready", get(ready))
 }
 
 /// Moves all addresses below a prefix, but for the artifacts', which clients also ask for without it.

@@ -12,11 +12,14 @@ mod records;
 mod runs;
 mod server;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
-use crate::guard::{Frames, Guard};
+use crate::{
+    guard::{Frames, Guard},
+    serve::Stop,
+};
 
 /// The exit code of a command that was refused: there is no such run, for example.
 const REFUSED: u8 = 1;
@@ -86,6 +89,27 @@ impl From<GuardArgs> for Guard {
             allowed_hosts: it.allowed_hosts.unwrap_or_default(),
             allowed_origins: it.cors_allowed_origins.unwrap_or_default(),
             frames: it.x_frame_options.unwrap_or_default(),
+        }
+    }
+}
+
+/// How a server ends.
+#[derive(Debug, Args)]
+struct StopArgs {
+    /// Seconds for which a server that is told to stop goes on taking requests while /ready answers 503, so that load
+    /// balancers turn away first.
+    #[arg(long, value_name = "SECONDS", env = "TIDEGATE_DRAIN_DELAY", default_value_t = 0)]
+    drain_delay: u32,
+    /// Seconds that running requests and streams then have to finish.
+    #[arg(long, value_name = "SECONDS", env = "TIDEGATE_FINISH_TIMEOUT", default_value_t = 30)]
+    finish_timeout: u32,
+}
+
+impl From<StopArgs> for Stop {
+    fn from(it: StopArgs) -> Self {
+        Self {
+            drain_delay: Duration::from_secs(it.drain_delay.into()),
+            finish_timeout: Duration::from_secs(it.finish_timeout.into()),
         }
     }
 }

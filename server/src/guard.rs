@@ -69,7 +69,7 @@ impl Frames {
 }
 
 /// Paths that answer whoever asks, so that probes need not know the server's name.
-const OPEN_PATHS: [&str; 2] = ["/health", "/version"];
+const OPEN_PATHS: [&str; 3] = ["/health", "/ready", "/version"];
 
 /// Puts the guard before every route.
 pub(crate) fn protect(app: Router, guard: Guard) -> Router {

@@ -9,6 +9,7 @@ mod guard;
 #[cfg(feature = "local")]
 mod local;
 mod recorder;
+mod reload;
 mod serve;
 mod telemetry;
 

@@ -19,10 +19,17 @@ use crate::{
     connections::{self, Limits},
     guard::Guard,
     recorder::{self, Recorder},
+    reload,
 };
 
-/// How long running requests may take to finish once the server is told to stop.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How a server ends once it is told to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// How long it still accepts while `/ready` says that it is stopping, so that load balancers turn away first.
+    pub(crate) drain_delay: Duration,
+    /// How long running requests may then take to finish.
+    pub(crate) finish_timeout: Duration,
+}
 
 /// How often the log tells of calls that were not recorded.
 const DROPPED_CALLS_PERIOD: Duration = Duration::from_secs(10);
@@ -37,7 +44,7 @@ pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyh
 }
 
 /// Tracking, gateway and UI on one port.
-pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
+pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
     config.check()?;
     let gateway_config = match config.gateway.as_deref() {
@@ -69,9 +76,11 @@ pub(crate) async fn everything(config: ServerConfig) -> anyhow::Result<()> {
     }
     let recorder = Recorder::start(&tracking, recorded, gateway.clone());
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
-    let app = app::everything(tracking, gateway, admin, &config);
-    serve(listener, app, config.static_prefix()).await?;
-    drop(dropped);
+    let reloading = gateway.clone().map(reload::watch).transpose()?;
+    let draining = CancellationToken::new();
+    let app = app::everything(tracking, gateway, admin, &config, draining.clone());
+    serve(listener, app, config.static_prefix(), stop, draining).await?;
+    drop((dropped, reloading));
     recorder.finish().await;
     Ok(())
 }
@@ -101,6 +110,7 @@ pub(crate) async fn gateway_alone(
     database: Option<String>,
     listen: Listen,
     guard: Guard,
+    stop: Stop,
 ) -> anyhow::Result<()> {
     let config = config.as_deref().map(load_gateway_config).transpose()?.unwrap_or_default();
     let options = admin::options()?;
@@ -122,7 +132,9 @@ pub(crate) async fn gateway_alone(
     if let Some(admin) = &followed {
         admin.serve(&gateway).await;
     }
-    serve(listener, app::gateway_alone(gateway, guard), "").await
+    let _reloading = reload::watch(gateway.clone())?;
+    let draining = CancellationToken::new();
+    serve(listener, app::gateway_alone(gateway, guard, draining.clone()), "", stop, draining).await
 }
 
 fn load_gateway_config(file: &Path) -> anyhow::Result<gateway::Config> {
@@ -176,7 +188,13 @@ async fn bind(listen: &Listen) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until the process is told to stop, then lets running requests finish.
-async fn serve(listener: TcpListener, app: Router, prefix: &str) -> anyhow::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    app: Router,
+    prefix: &str,
+    how: Stop,
+    draining: CancellationToken,
+) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener has no address")?;
     // Before anyone is told that there is something to stop.
     let mut stop = StopSignals::listen().context("cannot listen for SIGINT and SIGTERM")?;
@@ -188,11 +206,20 @@ async fn serve(listener: TcpListener, app: Router, prefix: &str) -> anyhow::Resu
         () = server.as_mut() => return Ok(()),
         () = stop.next() => {}
     }
+    draining.cancel();
+    if !how.drain_delay.is_zero() {
+        tracing::info!("stopping soon: /ready says so, requests are still taken");
+        tokio::select! {
+            () = server.as_mut() => return Ok(()),
+            () = tokio::time::sleep(how.drain_delay) => {}
+            () = stop.next() => {}
+        }
+    }
     tracing::info!("stopping: letting running requests finish");
     stopping.cancel();
     tokio::select! {
         () = server => return Ok(()),
-        () = tokio::time::sleep(FINISH_TIMEOUT) => {}
+        () = tokio::time::sleep(how.finish_timeout) => {}
         () = stop.next() => {}
     }
     tracing::warn!("stopping without waiting any longer");

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 # What a test asks for by the model's name; any other name gets ANSWER.
 LIMITED = "always-limited"  # 429 with Retry-After
 ENDLESS = "endless"  # a stream that never ends by itself
+SLOW = "slow"  # a stream that halts after its first word until `go_on` is set
 BROKEN = "broken-json"  # 200 with a body that is no JSON
 
 ANSWER = "The tide comes in twice a day."
@@ -23,6 +24,7 @@ class MockUpstream:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict, dict]] = []
         self.hung_up = threading.Event()
+        self.go_on = threading.Event()
         self.served = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"upstream": self}))
         self.served.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.served.server_port}"
@@ -66,6 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             while True:
                 for word in WORDS:
                     self.event(chunk(body["model"], {"content": word}))
+                    if body["model"] == SLOW:
+                        self.upstream.go_on.wait(60)
                 if body["model"] != ENDLESS:
                     break
                 if self.left():

@@ -97,9 +97,15 @@ impl<'a> Candidates<'a> {
         (self.admit(endpoint).is_ok() && endpoint.health.admits(Instant::now())).then_some(endpoint)
     }
 
-    /// Whether all candidates rest, so that the fallbacks may as well be asked at once; what kind of failure that is.
+    /// Whether all candidates are left alone just now, so that the fallbacks may as well be asked at once; what kind of
+    /// failure that is.
     pub(super) fn all_rest(&self) -> Option<Failure> {
-        self.list.iter().all(|it| it.health.is_unwell(Instant::now())).then_some(Failure::ServerError)
+        let now = Instant::now();
+        if !self.list.iter().all(|it| it.health.is_unwell(now)) {
+            return None;
+        }
+        let are_limited = self.list.iter().all(|it| it.health.is_limited(now));
+        Some(if are_limited { Failure::RateLimit } else { Failure::ServerError })
     }
 
     fn admit(&self, endpoint: &Endpoint) -> Result<(), Refused> {

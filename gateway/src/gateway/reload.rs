@@ -1,7 +1,7 @@
 //! Another configuration for a gateway that runs: built first, then put in the place of the old one at once.
 
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 
 use super::state::{Added, State};
 use super::{Gateway, Kept};
@@ -27,13 +27,29 @@ impl Gateway {
         self.change(|kept| kept.config = config)
     }
 
+    /// Reads the configuration file again and serves what it says now. A file that cannot be read, or says something
+    /// that makes no gateway, changes nothing; [`Self::reloads`] remembers why.
+    pub fn reload_file(&self) -> Result<Reloads, ConfigError> {
+        let Some(file) = self.file() else {
+            let words = "this gateway was started without a configuration file, so there is none to read again";
+            return Err(ConfigError::Start(words.to_owned()));
+        };
+        self.reload(Config::load(&file).inspect_err(|error| self.refuse(error))?)?;
+        Ok(self.reloads())
+    }
+
+    /// The configuration file, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(kept.config.file.clone()).filter(|it| !it.as_os_str().is_empty())
+    }
+
     /// Serves other endpoints of the database beside those of the file.
     pub(crate) fn reload_added(&self, added: Added) -> Result<(), ConfigError> {
         self.change(|kept| kept.added = added)
     }
 
-    /// Notes that another configuration could not even be read.
-    pub fn refuse(&self, error: &ConfigError) {
+    fn refuse(&self, error: &ConfigError) {
         let mut reloads = self.0.reloads.lock().unwrap_or_else(PoisonError::into_inner);
         reloads.refused += 1;
         reloads.last_error = Some(error.to_string());

@@ -155,6 +155,25 @@ async fn fallbacks_are_asked_for_what_they_are_there_for() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_asks_to_be_left_alone_is_and_its_fallback_is_asked_at_once() {
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let yaml = pair((&first, "fallbacks: [{name: two, on: rate_limit}]"), (&second, ""), "");
+    let mut gateway = TestGateway::start(&yaml, &first).await;
+    first.will(Reply::Bytes {
+        status: 429,
+        headers: vec![("retry-after", "30".to_owned())],
+        body: r#"{"error":{"message":"slow down"}}"#.to_owned(),
+    });
+    for attempts in [2, 1] {
+        second.will(Reply::json(200, ANSWER));
+        assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("one"))).await.0, 200);
+        assert_eq!(gateway.calls.recv().await.unwrap().attempts.len(), attempts);
+    }
+    assert_eq!((first.seen().len(), second.seen().len()), (1, 2));
+    assert!(gateway.gateway.health()[0].is_limited);
+}
+
+#[tokio::test]
 async fn endpoints_may_fall_back_to_each_other_without_going_in_circles() {
     let (first, second) = (Provider::start().await, Provider::start().await);
     let yaml = pair((&first, "fallbacks: [{name: two}]"), (&second, "fallbacks: [{name: one}]"), "");

@@ -30,9 +30,11 @@ pub(super) struct Args {
     port: u16,
     #[command(flatten)]
     guard: super::GuardArgs,
+    #[command(flatten)]
+    stop: super::StopArgs,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listen = Listen { host: args.host, port: args.port };
-    serve::blocking(serve::gateway_alone(args.config, args.db, listen, args.guard.into()))
+    serve::blocking(serve::gateway_alone(args.config, args.db, listen, args.guard.into(), args.stop.into()))
 }

@@ -66,6 +66,8 @@ pub(super) struct Args {
     #[command(flatten)]
     guard: super::GuardArgs,
     #[command(flatten)]
+    stop: super::StopArgs,
+    #[command(flatten)]
     mlflow: mlflow::Args,
     /// Print help.
     #[arg(long, action = ArgAction::Help)]
@@ -93,5 +95,5 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let config = ServerConfig::load(args.config.as_deref())?.with(overrides);
     args.mlflow.check(&config)?;
-    serve::blocking(serve::everything(config))
+    serve::blocking(serve::everything(config, args.stop.into()))
 }
