@@ -198,36 +198,55 @@ async fn a_route_turns_to_its_other_endpoint() {
     assert_eq!((first.seen().len(), second.seen().len()), (4, 4));
 }
 
-#[tokio::test]
-async fn an_endpoint_that_fails_again_and_again_is_left_alone_until_a_probe_succeeds() {
+/// A gateway whose route has two endpoints, of which the first fails twice; the second always answers.
+async fn failing_twice(rest_ms: u32) -> (Provider, TestGateway) {
     let (first, second) = (Provider::start().await, Provider::start().await);
-    let breaker = "breaker: {failures: 2, rest_ms: 200}";
-    let yaml = pair((&first, breaker), (&second, breaker), &format!("{ROUTE}    retries: {{max: 1}}\n"));
+    let breaker = format!("breaker: {{failures: 2, rest_ms: {rest_ms}}}");
+    let yaml = pair((&first, &breaker), (&second, &breaker), &format!("{ROUTE}    retries: {{max: 1}}\n"));
     let gateway = TestGateway::start(&yaml, &first).await;
-    let state = |name: &str| {
-        gateway.gateway.health().into_iter().find(|it| it.endpoint == name).map(|it| (it.breaker, it.opened)).unwrap()
-    };
-    let ask = async || gateway.ask(CHAT_PATH, &hello(Some("both"))).await.0;
-    // As often as it takes for the first one to be drawn twice.
     for _ in 0..2 {
         first.will(oops(500));
     }
-    for _ in 0..200 {
+    for _ in 0..CALLS {
         second.will(Reply::json(200, ANSWER));
     }
-    for _ in 0..100 {
-        assert_eq!(ask().await, 200);
+    (first, gateway)
+}
+
+/// Enough for either endpoint to be drawn twice: that it is not has a chance of 1 in 10^28.
+const CALLS: usize = 100;
+
+fn breaker_of(gateway: &TestGateway, name: &str) -> (BreakerState, u64) {
+    let all = gateway.gateway.health();
+    all.into_iter().find(|it| it.endpoint == name).map(|it| (it.breaker, it.opened)).unwrap()
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_again_and_again_is_left_alone() {
+    let (first, gateway) = failing_twice(3_600_000).await;
+    for _ in 0..CALLS {
+        assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("both"))).await.0, 200);
     }
     assert_eq!(first.seen().len(), 2);
-    assert_eq!(state("two"), (BreakerState::Closed, 0));
-    assert_eq!(state("one").1, 1);
-    first.will(Reply::json(200, ANSWER));
-    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-    assert_eq!(state("one").0, BreakerState::HalfOpen);
-    while state("one").0 != BreakerState::Closed {
-        assert_eq!(ask().await, 200);
+    assert_eq!(breaker_of(&gateway, "one"), (BreakerState::Open, 1));
+    assert_eq!(breaker_of(&gateway, "two"), (BreakerState::Closed, 0));
+    let (_, shown) = gateway.get("/api/3.0/tidegate/gateway/health").await;
+    assert_eq!((&shown["endpoints"][0]["breaker"], &shown["endpoints"][0]["opened"]), (&json!("open"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_probe_that_succeeds_ends_its_rest() {
+    let (first, gateway) = failing_twice(1).await;
+    for _ in 0..CALLS {
+        first.will(Reply::json(200, ANSWER));
     }
-    assert_eq!(first.seen().len(), 3);
+    let mut asked = 0;
+    while breaker_of(&gateway, "one") != (BreakerState::Closed, 1) {
+        asked += 1;
+        assert!(asked < CALLS, "it never opened, or never closed again");
+        assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("both"))).await.0, 200);
+    }
+    assert!(first.seen().len() >= 3);
 }
 
 #[tokio::test]
