@@ -86,7 +86,8 @@ impl<'a> Turn<'a> {
         let taken = gate.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
             (waiting < gate.config.queue).then_some(waiting + 1)
         });
-        taken.is_ok().then_some(Self(gate))
+        // Made only where a turn was taken: dropping one gives it back.
+        taken.is_ok().then(|| Self(gate))
     }
 }
 

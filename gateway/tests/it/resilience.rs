@@ -333,6 +333,7 @@ async fn a_full_endpoint_says_so_and_a_caller_who_leaves_makes_room() {
     waiting(0).await;
     assert_eq!(provider.seen().len(), 1, "the one who left was never sent");
 
+    assert_eq!(gateway.gateway.health()[0].waiting, 0);
     // The end of the first stream lets the next call in.
     drop(first);
     went.await.unwrap();
