@@ -3,6 +3,7 @@
 mod database;
 mod key;
 mod memory;
+mod semantic;
 mod stored;
 mod wish;
 
@@ -12,19 +13,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::Gateway;
+use crate::endpoint::Kind;
 use crate::request::Request;
 use crate::served::Served;
 
 pub(crate) use database::Database;
 pub(crate) use key::Key;
+pub(crate) use semantic::{Meaning, SemanticConfig};
 pub(crate) use stored::{Stored, keep};
 pub(crate) use wish::Wish;
 
 use database::InDatabase;
 use memory::Memory;
+use semantic::{Index, Question};
 
 /// The header that tells what the cache did: `hit`, `miss` or `bypass`.
 pub(crate) const CACHE: &str = "x-tidegate-cache";
+
+/// The header that tells how alike the question of a kept answer is, from 0 to 1.
+pub(crate) const SIMILARITY: &str = "x-tidegate-cache-similarity";
 
 /// What the cache did for a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +41,8 @@ pub enum CacheUse {
     Hit {
         /// How long ago the answer came from its provider.
         age: Duration,
+        /// How alike its question is to this one, where that is not the same one.
+        similarity: Option<f32>,
     },
     /// It was asked, and had no answer.
     Miss,
@@ -64,6 +74,8 @@ pub(crate) struct CacheConfig {
     /// Bytes of one answer that is still kept.
     pub(crate) entry_bytes_max: usize,
     pub(crate) share: Share,
+    /// Whether questions that only mean the same have the same answer.
+    pub(crate) semantic: Option<SemanticConfig>,
 }
 
 /// Where answers are kept.
@@ -99,6 +111,7 @@ pub(crate) trait Store: Send + Sync {
 pub(crate) struct Cache {
     config: CacheConfig,
     store: Arc<dyn Store>,
+    index: Option<Arc<Index>>,
 }
 
 impl Cache {
@@ -109,7 +122,8 @@ impl Cache {
                 Arc::new(InDatabase::new(Arc::clone(&caches.database), &config.namespace, config.bytes_max))
             }
         };
-        Self { config: config.clone(), store }
+        let index = config.semantic.as_ref().map(|it| caches.index(&config.namespace, it));
+        Self { config: config.clone(), store, index }
     }
 
     /// The key of a call: whoever asks the same of the same model has the same one.
@@ -124,10 +138,38 @@ impl Cache {
         (stored.age() < age_max).then_some(stored)
     }
 
+    /// What a chat asks, where questions that mean the same are the same.
+    pub(crate) async fn meaning(
+        &self,
+        gateway: &Gateway,
+        served: &Served,
+        request: &Request,
+        fingerprint: u64,
+    ) -> Option<Meaning> {
+        let semantic = self.config.semantic.as_ref().filter(|_| request.kind == Kind::Chat)?;
+        let Question { text, rest } = Question::of(request)?;
+        let bucket = key::of_body(&self.config, served, request, fingerprint, &rest)?;
+        semantic.meaning(gateway, bucket, text).await
+    }
+
+    /// The answer to the question most like this one, and how alike they are, if they are alike enough.
+    pub(crate) async fn alike(&self, meaning: &Meaning, wish: Wish) -> Option<(Arc<Stored>, f32)> {
+        let (index, semantic) = self.index.as_ref().zip(self.config.semantic.as_ref())?;
+        let (key, similarity) = index.nearest(meaning, semantic.threshold)?;
+        let stored = self.get(&key, wish).await;
+        if stored.is_none() && wish.age_max.is_none() {
+            index.remove(&key);
+        }
+        Some((stored?, similarity))
+    }
+
     /// Keeps an answer, unless it is too large.
-    fn put(&self, key: Key, stored: Stored) {
+    fn put(&self, key: Key, meaning: Option<Meaning>, stored: Stored) {
         if stored.bytes() <= self.config.entry_bytes_max {
             self.store.put(key, Arc::new(stored), self.config.ttl);
+            if let Some((index, meaning)) = self.index.as_ref().zip(meaning) {
+                index.add(key, meaning);
+            }
         }
     }
 }
@@ -136,6 +178,8 @@ impl Cache {
 #[derive(Default)]
 pub(crate) struct Caches {
     memories: Mutex<HashMap<(String, usize), Arc<Memory>>>,
+    /// Questions, by namespace, the endpoint that their vectors are from, and how many they may be.
+    indexes: Mutex<HashMap<(String, String, usize), Arc<Index>>>,
     pub(crate) database: Arc<Database>,
 }
 
@@ -146,8 +190,15 @@ impl Caches {
         Arc::clone(memory.or_insert_with(|| Arc::new(Memory::new(bytes_max))))
     }
 
+    fn index(&self, namespace: &str, semantic: &SemanticConfig) -> Arc<Index> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = indexes.entry((namespace.to_owned(), semantic.endpoint.clone(), semantic.entries_max));
+        Arc::clone(index.or_insert_with(|| Arc::new(Index::new(semantic.entries_max))))
+    }
+
     /// Lets go of the caches that no endpoint has any more.
     pub(crate) fn forget_unused(&self) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| Arc::strong_count(it) > 1);
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| Arc::strong_count(it) > 1);
     }
 }

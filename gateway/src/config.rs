@@ -160,6 +160,7 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
     let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) };
     guardrails::check_judges(&config)?;
+    cache::check_vectors(&config)?;
     Ok(config)
 }
 

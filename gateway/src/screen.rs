@@ -11,7 +11,7 @@ use llm::Error;
 
 use crate::Gateway;
 use crate::answer::{Answer, Failed};
-use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, StoreKind, Wish};
+use crate::cache::{self, CACHE, Cache, CacheConfig, CacheUse, Caches, Key, Meaning, SIMILARITY, StoreKind, Wish};
 use crate::dispatch;
 use crate::guardrails::{Decisions, GUARDRAILS, Guardrail, Guardrails, Screened};
 use crate::metering::Meter;
@@ -80,7 +80,7 @@ impl Screen {
 #[derive(Default)]
 pub(crate) struct Watch {
     guardrails: Option<(Gateway, Arc<Guardrails>, Decisions)>,
-    keep: Option<(Arc<Cache>, Key)>,
+    keep: Option<(Arc<Cache>, Key, Option<Meaning>)>,
 }
 
 impl Watch {
@@ -106,7 +106,7 @@ impl Watch {
             })?;
         }
         Ok(match self.keep.take() {
-            Some((cache, key)) => cache::keep(&cache, key, endpoint, reply),
+            Some((cache, key, meaning)) => cache::keep(&cache, key, meaning, endpoint, reply),
             None => reply,
         })
     }
@@ -121,7 +121,7 @@ pub(crate) async fn call(
     mut meter: Meter,
 ) -> Result<Answer, Failed> {
     let Some(guardrails) = &screen.guardrails else {
-        return asked(screen, served, request, meter, None).await;
+        return asked(gateway, screen, served, request, meter, None).await;
     };
     let decisions = Decisions::default();
     meter.is_guarded(decisions.clone());
@@ -135,7 +135,7 @@ pub(crate) async fn call(
                     it
                 }
             };
-            asked(screen, served, request, meter, Some((gateway, guardrails, &decisions))).await
+            asked(gateway, screen, served, request, meter, Some((guardrails, &decisions))).await
         }
         Err(error) => {
             meter.fail(&error);
@@ -152,38 +152,52 @@ pub(crate) async fn call(
 
 /// Makes a call whose request may be asked, unless the cache has its answer.
 async fn asked(
+    gateway: &Gateway,
     screen: &Screen,
     served: &Served,
     request: &Request,
     mut meter: Meter,
-    guardrails: Option<(&Gateway, &Arc<Guardrails>, &Decisions)>,
+    guardrails: Option<(&Arc<Guardrails>, &Decisions)>,
 ) -> Result<Answer, Failed> {
     let mut watch = Watch {
-        guardrails: guardrails.map(|(gateway, list, decisions)| (gateway.clone(), Arc::clone(list), decisions.clone())),
+        guardrails: guardrails.map(|(list, decisions)| (gateway.clone(), Arc::clone(list), decisions.clone())),
         keep: None,
     };
     let Some(cache) = &screen.cache else { return dispatch::run(served, request, meter, watch).await };
     let wish = Wish::of(&request.caller.headers);
-    let fingerprint = guardrails.map_or(0, |(_, list, _)| list.fingerprint);
+    let fingerprint = guardrails.map_or(0, |(list, _)| list.fingerprint);
     let key = if wish.is_unkept { None } else { cache.key(served, request, fingerprint) };
-    if let Some(key) = key.filter(|_| wish.asks())
-        && let Some(stored) = cache.get(&key, wish).await
-        && let Some(endpoint) = served.endpoint_of(&stored.provider, &stored.model)
-    {
-        let age = stored.age();
-        meter.is_for(endpoint);
-        meter.used_cache(CacheUse::Hit { age });
-        let mut answer = dispatch::answered(endpoint, request, stored.reply(), meter).await?;
-        answer.headers.insert(AGE, age.as_secs().into());
-        return Ok(told(answer, CacheUse::Hit { age }));
+    let mut meaning = None;
+    if let Some(key) = key.filter(|_| wish.asks()) {
+        let mut found = cache.get(&key, wish).await.map(|it| (it, None));
+        if found.is_none() {
+            meaning = cache.meaning(gateway, served, request, fingerprint).await;
+            if let Some(meaning) = &meaning {
+                found = cache.alike(meaning, wish).await.map(|(stored, similarity)| (stored, Some(similarity)));
+            }
+        }
+        if let Some((stored, similarity)) = found
+            && let Some(endpoint) = served.endpoint_of(&stored.provider, &stored.model)
+        {
+            let used = CacheUse::Hit { age: stored.age(), similarity };
+            meter.is_for(endpoint);
+            meter.used_cache(used);
+            return dispatch::answered(endpoint, request, stored.reply(), meter).await.map(|it| told(it, used));
+        }
     }
     let used = if key.is_some() && wish.asks() { CacheUse::Miss } else { CacheUse::Bypass };
     meter.used_cache(used);
-    watch.keep = key.map(|it| (Arc::clone(cache), it));
+    watch.keep = key.map(|it| (Arc::clone(cache), it, meaning));
     dispatch::run(served, request, meter, watch).await.map(|it| told(it, used))
 }
 
 fn told(mut answer: Answer, used: CacheUse) -> Answer {
     answer.headers.insert(CACHE, HeaderValue::from_static(used.word()));
+    if let CacheUse::Hit { age, similarity } = used {
+        answer.headers.insert(AGE, age.as_secs().into());
+        if let Some(value) = similarity.and_then(|it| format!("{it:.4}").parse().ok()) {
+            answer.headers.insert(SIMILARITY, value);
+        }
+    }
     answer
 }

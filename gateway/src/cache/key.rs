@@ -31,7 +31,18 @@ const IGNORED: [&str; 8] = [
 
 /// The key of a call; `None` for those whose answer is no answer yet, or that no hash can stand for.
 pub(super) fn of(config: &CacheConfig, served: &Served, request: &Request, fingerprint: u64) -> Option<Key> {
-    let Ok(Value::Object(body)) = serde_json::from_slice(&request.body) else { return None };
+    of_body(config, served, request, fingerprint, &serde_json::from_slice(&request.body).ok()?)
+}
+
+/// The same with another body, as if the caller had sent that.
+pub(super) fn of_body(
+    config: &CacheConfig,
+    served: &Served,
+    request: &Request,
+    fingerprint: u64,
+    body: &Value,
+) -> Option<Key> {
+    let body = body.as_object()?;
     // A job that runs on behind the answer.
     if body.get("background").is_some_and(|it| *it == true) {
         return None;

@@ -13,7 +13,7 @@ use llm::sse::Event;
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Key};
+use super::{Cache, Key, Meaning};
 use crate::dialect::Dialect;
 use crate::losses::Losses;
 use crate::metering::facts::WholeFacts;
@@ -195,7 +195,7 @@ struct Head {
 }
 
 /// Keeps an answer that passes, if it is whole and good: at once, or when its stream has come to its end.
-pub(crate) fn keep(cache: &Arc<Cache>, key: Key, endpoint: &Endpoint, reply: Reply) -> Reply {
+pub(crate) fn keep(cache: &Arc<Cache>, key: Key, meaning: Option<Meaning>, endpoint: &Endpoint, reply: Reply) -> Reply {
     let Reply { form, headers, losses, body } = reply;
     let info = &endpoint.info;
     let head = Head { provider: info.provider.clone(), model: info.model.clone(), form, losses: losses.clone() };
@@ -204,12 +204,12 @@ pub(crate) fn keep(cache: &Arc<Cache>, key: Key, endpoint: &Endpoint, reply: Rep
             let is_good = serde_json::from_slice::<WholeFacts<'_>>(&body).is_ok_and(|it| it.error().is_none());
             if is_good {
                 // A copy: a part of a connection's buffer would hold on to all of it.
-                cache.put(key, Stored::new(head, Body::Whole(Bytes::copy_from_slice(&body))));
+                cache.put(key, meaning, Stored::new(head, Body::Whole(Bytes::copy_from_slice(&body))));
             }
             ReplyBody::Whole(body)
         }
         ReplyBody::Stream(frames) => {
-            let recording = Recording { cache: Arc::clone(cache), key, head, pieces: Vec::new(), bytes: 0 };
+            let recording = Recording { cache: Arc::clone(cache), key, meaning, head, pieces: Vec::new(), bytes: 0 };
             ReplyBody::Stream(Box::pin(Kept { frames, recording: Some(recording) }))
         }
     };
@@ -226,6 +226,7 @@ struct Kept {
 struct Recording {
     cache: Arc<Cache>,
     key: Key,
+    meaning: Option<Meaning>,
     head: Head,
     pieces: Vec<Piece>,
     bytes: usize,
@@ -248,7 +249,7 @@ impl Stream for Kept {
 impl Recording {
     fn with(mut self, frame: &Frame) -> Option<Self> {
         let Some(piece) = Piece::of(frame) else {
-            self.cache.put(self.key, Stored::new(self.head, Body::Stream(self.pieces)));
+            self.cache.put(self.key, self.meaning, Stored::new(self.head, Body::Stream(self.pieces)));
             return None;
         };
         self.bytes += piece.bytes();

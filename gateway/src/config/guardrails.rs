@@ -173,7 +173,7 @@ pub(super) fn check_judges(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// What a name is, what is done to its calls there and at its destinations, and what is done when they fail.
-fn reached<'c>(config: &'c Config, name: &str) -> Option<(Kind, Vec<&'c ScreenConfig>, &'c PolicyConfig)> {
+pub(super) fn reached<'c>(config: &'c Config, name: &str) -> Option<(Kind, Vec<&'c ScreenConfig>, &'c PolicyConfig)> {
     let endpoint = |name: &str| config.endpoints.iter().find(|it| it.name == name);
     if let Some(it) = endpoint(name) {
         return Some((it.kind, vec![&it.screen], &it.policy));
@@ -183,7 +183,7 @@ fn reached<'c>(config: &'c Config, name: &str) -> Option<(Kind, Vec<&'c ScreenCo
     Some((route.kind, std::iter::once(&route.screen).chain(destinations).collect(), &route.policy))
 }
 
-fn judges(screen: &ScreenConfig) -> impl Iterator<Item = &Judge> {
+pub(super) fn judges(screen: &ScreenConfig) -> impl Iterator<Item = &Judge> {
     screen.guardrails.iter().filter_map(|it| match &it.check {
         Check::Judge(judge) => Some(judge),
         _ => None,

@@ -241,6 +241,9 @@ fn a_wrong_cache_is_told_with_its_place() {
             "max_bytes: 1KiB, max_entry_bytes: 1MiB",
             "one answer may have 1048576 bytes, but all together no more than 1024",
         ),
+        ("semantic: {endpoint: plane}", "`endpoints[0].cache.semantic.endpoint`: `plane` is no endpoint or route"),
+        ("semantic: {endpoint: plain}", "`plain` is of type llm/v1/chat; name one of type llm/v1/embeddings"),
+        ("semantic: {endpoint: plain, threshold: 2}", "must be a number from 0.5 to 1, but is `2`"),
         ("share: team", "`team` is nobody to share with; write `key`"),
         ("max_byte: 1", "unknown key `max_byte`; did you mean `max_bytes`?"),
     ] {
@@ -326,4 +329,68 @@ async fn a_database_holds_no_more_than_it_may_and_nothing_for_longer() {
     provider.will(Reply::json(200, &answer("new")));
     assert_eq!(ask(&gateway, &question, &[]).await, (Some("miss".to_owned()), answer("new")));
     rows(&db, 1).await;
+}
+
+#[tokio::test]
+async fn questions_that_mean_the_same_have_one_answer() {
+    let (provider, vectors) = (Provider::start().await, Provider::start().await);
+    let yaml = YAML
+        .replace(
+            "routes:",
+            "  - name: vectors
+    endpoint_type: llm/v1/embeddings
+    model: {provider: openai, name: v, config: {openai_api_key: $KEY, openai_api_base: OTHER}}
+routes:",
+        )
+        .replace("{CACHE}", "{semantic: {endpoint: vectors, threshold: 0.9}}")
+        .replace("OTHER", &vectors.base);
+    let mut gateway = TestGateway::start(&yaml, &provider).await;
+    let vector = |it: [f32; 2]| {
+        Reply::json(
+            200,
+            &json!({"object": "list", "model": "v", "data": [{"object": "embedding", "index": 0, "embedding": it}]})
+                .to_string(),
+        )
+    };
+    let question = |system: &str, text: &str| json!({"model": "chat", "messages": [{"role": "system", "content": system}, {"role": "user", "content": text}]});
+    vectors.will(vector([2.0, 0.0]));
+    provider.will(Reply::json(200, &answer("at noon")));
+    assert_eq!(ask(&gateway, &question("s", "When is high tide?"), &[]).await.0.as_deref(), Some("miss"));
+    assert_eq!(vectors.seen()[0].body["input"], "When is high tide?");
+    // The same word for word needs no vector.
+    assert_eq!(ask(&gateway, &question("s", "When is high tide?"), &[]).await.0.as_deref(), Some("hit"));
+    assert_eq!(vectors.seen().len(), 1);
+
+    // How long vectors are says nothing.
+    vectors.will(vector([0.96, 0.28]));
+    let response = gateway.post("/v1/chat/completions", &question("s", "High tide is when?")).await;
+    let head = response.headers().clone();
+    assert_eq!(
+        (&head["x-tidegate-cache"], &head["x-tidegate-cache-similarity"]),
+        (&"hit".parse().unwrap(), &"0.9600".parse().unwrap())
+    );
+    assert_eq!(response.text().await.unwrap(), answer("at noon"));
+
+    // Another question, another system prompt, another key: each asks the provider.
+    for (body, meant, headers) in [
+        (question("s", "Who are you?"), [0.0, 1.0], None),
+        (question("t", "High tide is when?"), [1.0, 0.0], None),
+        (question("s", "High tide is when?"), [1.0, 0.0], Some(("authorization", "Bearer tg-ben"))),
+    ] {
+        vectors.will(vector(meant));
+        provider.will(Reply::json(200, &answer("other")));
+        let used = ask(&gateway, &body, headers.as_slice()).await;
+        assert_eq!(used, (Some("miss".to_owned()), answer("other")), "{body}");
+    }
+    // Where no vector comes, the provider is asked.
+    vectors.will(Reply::json(500, "{}"));
+    provider.will(Reply::json(200, &answer("asked")));
+    assert_eq!(ask(&gateway, &question("s", "?"), &[]).await, (Some("miss".to_owned()), answer("asked")));
+    let mut hits = Vec::new();
+    while let Ok(call) = gateway.calls.try_recv() {
+        if let Some(CacheUse::Hit { similarity, .. }) = call.cache {
+            hits.push((similarity.map(|it| (it * 100.0).round()), call.cost.unwrap().total));
+        }
+    }
+    assert_eq!(hits, [(None, Usd::default()), (Some(96.0), Usd::default())]);
 }

@@ -135,7 +135,7 @@ async fn a_call_that_nobody_was_asked_for_has_no_attempt() {
     let hit = Call {
         attempts: Vec::new(),
         decisions: Vec::new(),
-        cache: Some(CacheUse::Hit { age: Duration::from_secs(7) }),
+        cache: Some(CacheUse::Hit { age: Duration::from_secs(7), similarity: None }),
         cost: Some(Cost::default()),
         saved: call().cost,
         parent: None,

@@ -44,8 +44,11 @@ fn root(call: &Call) -> Span {
     }
     if let Some(used) = call.cache {
         root = root.attribute("tidegate.cache", used.word());
-        if let CacheUse::Hit { age } = used {
+        if let CacheUse::Hit { age, similarity } = used {
             root = root.attribute("tidegate.cache_age_s", age.as_secs());
+            if let Some(similarity) = similarity {
+                root = root.attribute("tidegate.cache_similarity", f64::from(similarity));
+            }
         }
     }
     if let Some(saved) = &call.saved {
