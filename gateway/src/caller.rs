@@ -1,10 +1,12 @@
 //! Who calls, and what of the request's head the rest of the way needs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 
+use crate::access::VirtualKey;
 use crate::secrets::Secret;
 
 /// Headers that may reach the provider: they say how the call is meant, not who makes it.
@@ -25,20 +27,22 @@ const KEYS: [HeaderName; 3] = [
 /// The one who calls. The default is a caller in this process, who needs no key.
 #[derive(Clone, Default)]
 pub(crate) struct Caller {
-    /// The key that came with the call, unchecked.
-    pub(crate) key: Option<Secret>,
     /// The headers of the call that may concern us or the provider.
     pub(crate) headers: HeaderMap,
     /// Whether the call is only to be explained.
     pub(crate) wants_explanation: bool,
+    /// The key that came with the call, as it came.
+    pub(crate) key: Option<Secret>,
+    /// The virtual key that it is, where the gateway asks for one.
+    pub(crate) known: Option<Arc<VirtualKey>>,
     /// Whether the call came over HTTP.
     pub(crate) is_remote: bool,
 }
 
 impl Caller {
-    /// Reads the head of a request.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self { key: key(headers), headers: kept(headers), wants_explanation: false, is_remote: true }
+    /// Reads the head of a request, and takes the key that the guard has known it by.
+    pub(crate) fn of(headers: &HeaderMap, known: Option<Arc<VirtualKey>>) -> Self {
+        Self { key: key(headers), headers: kept(headers), known, wants_explanation: false, is_remote: true }
     }
 
     /// The headers that go on to the provider.
@@ -51,13 +55,14 @@ impl fmt::Debug for Caller {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Caller")
-            .field("key", &self.key)
+            .field("known", &self.known)
             .field("is_remote", &self.is_remote)
             .finish_non_exhaustive()
     }
 }
 
-fn key(headers: &HeaderMap) -> Option<Secret> {
+/// The key that came with a request, unchecked.
+pub(crate) fn key(headers: &HeaderMap) -> Option<Secret> {
     let bearer = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok()).and_then(|it| {
         let (scheme, key) = it.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key)
@@ -91,9 +96,8 @@ mod tests {
     fn keys_come_in_several_headers_and_go_no_further() {
         let check = |name: &'static str, value: &str, expected: Option<&str>| {
             let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);
-            let caller = Caller::of(&headers);
-            assert_eq!(caller.key.as_ref().map(Secret::reveal), expected);
-            assert!(caller.headers.is_empty());
+            assert_eq!(key(&headers).as_ref().map(Secret::reveal), expected);
+            assert!(kept(&headers).is_empty());
         };
         check("authorization", "Bearer tg-1", Some("tg-1"));
         check("authorization", "bearer tg-1", Some("tg-1"));

@@ -3,8 +3,10 @@
 mod cache;
 mod database;
 mod guardrails;
+mod keys;
 mod measures;
 mod prices;
+mod quotas;
 mod resilience;
 mod settings;
 mod tree;
@@ -12,11 +14,13 @@ mod tree;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
 use crate::ConfigError;
+use crate::access::VirtualKey;
 use crate::cost::Prices;
 use crate::dispatch::{GateConfig, PolicyConfig};
 use crate::endpoint::Kind;
@@ -24,6 +28,7 @@ use crate::health::BreakerConfig;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
 use crate::provider::{self, Vendor};
+use crate::quota::QuotaConfig;
 use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
 
@@ -43,6 +48,8 @@ pub struct Config {
     pub(crate) endpoints: Vec<EndpointConfig>,
     pub(crate) routes: Vec<RouteConfig>,
     pub(crate) prices: Prices,
+    pub(crate) keys: Vec<Arc<VirtualKey>>,
+    pub(crate) quotas: QuotaConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -147,7 +154,12 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     let list = table.need("endpoints", "endpoints: [{name: …, endpoint_type: …, model: …}]")?;
     let routes = table.take("routes");
     let prices = table.take("prices").map(|it| prices::read(&it)).transpose()?.unwrap_or_default();
-    table.finish(&["endpoints", "routes", "prices"])?;
+    let keys = table.take("keys").map(|it| keys::read(&it, env)).transpose()?.unwrap_or_default();
+    let mut rules = table.take("limits").map(|it| quotas::limits(&it)).transpose()?.unwrap_or_default();
+    rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
+    let redis = table.take("redis").map(|it| quotas::redis(&it, env)).transpose()?;
+    let quotas = QuotaConfig { rules, redis };
+    table.finish(&["endpoints", "routes", "prices", "keys", "limits", "budgets", "redis"])?;
 
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
@@ -158,7 +170,7 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         None => Vec::new(),
     };
     resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
-    let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices) };
+    let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), keys, quotas };
     guardrails::check_judges(&config)?;
     cache::check_vectors(&config)?;
     Ok(config)

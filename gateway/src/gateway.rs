@@ -6,11 +6,12 @@ mod state;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use llm::{Error, LanguageModel};
 use tokio::sync::mpsc::Sender;
 
-use crate::admission::Admission;
+use crate::access::Keys;
 use crate::answer::{Answer, Failed};
 use crate::cache::Caches;
 use crate::http::status_of;
@@ -21,11 +22,11 @@ use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
-use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, dispatch};
+use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, admission, dispatch};
 
 pub use reload::Reloads;
-pub(crate) use state::Added;
-use state::{State, Workshop};
+use state::Workshop;
+pub(crate) use state::{Added, State};
 
 /// What a gateway needs from the program around it.
 #[derive(Default)]
@@ -45,7 +46,6 @@ struct Inner {
     kept: Mutex<Kept>,
     workshop: Mutex<Workshop>,
     reloads: Mutex<Reloads>,
-    admission: Admission,
     recorder: Arc<Recorder>,
     started_unix_s: u64,
 }
@@ -73,7 +73,6 @@ impl Gateway {
             kept: Mutex::new(kept),
             workshop: Mutex::new(workshop),
             reloads: Mutex::new(reloads),
-            admission: Admission::default(),
             recorder: Arc::new(Recorder::new(parts.calls)),
             started_unix_s: llm::unix_seconds(),
         })))
@@ -147,6 +146,11 @@ impl Gateway {
         self.0.started_unix_s
     }
 
+    /// The keys that open it.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.0.state.load().keys)
+    }
+
     /// What a name stands for now.
     pub(crate) fn served(&self, name: &str) -> Option<Served> {
         if is_part(name) {
@@ -158,9 +162,11 @@ impl Gateway {
     /// Counts the tokens of a call where its endpoint, or a route's first, can: `None` where it cannot. Whoever may call
     /// may count; nothing is generated, so that nothing is recorded.
     pub(crate) async fn count(&self, served: &Served, request: &Request) -> Result<Option<Bytes>, Error> {
-        let _permit = self.0.admission.admit(served, request).await.inspect_err(|error| {
-            self.metrics().refused(served.name(), status_of(error));
-        })?;
+        let state = self.0.state.load_full();
+        let refused = |error: &Error| self.metrics().refused(served.name(), status_of(error));
+        admission::may_reach(&state, served, request).inspect_err(refused)?;
+        // There must be room for it, but it takes none.
+        admission::admit(&state, served, request).await.inspect_err(refused)?.give_back();
         match served.endpoints().first() {
             Some(endpoint) => endpoint.provider.count(request).await,
             None => Ok(None),
@@ -169,16 +175,38 @@ impl Gateway {
 
     /// Makes a call. Calls that are turned away never begin and leave no record.
     pub(crate) async fn call(&self, id: String, served: &Served, request: Request) -> Result<Answer, Failed> {
+        let state = self.0.state.load_full();
+        let refused = |error: &Error| self.metrics().refused(served.name(), status_of(error));
+        admission::may_reach(&state, served, &request).inspect_err(refused)?;
         if request.caller.wants_explanation {
             return Ok(Answer::explained(served, &request));
         }
-        let permit = self.0.admission.admit(served, &request).await.inspect_err(|error| {
-            self.metrics().refused(served.name(), status_of(error));
-        })?;
+        let mut permit = admission::admit(&state, served, &request).await.inspect_err(refused)?;
+        drop(state);
+        let quotas = permit.take_headers();
         let meter = Meter::start(Arc::clone(&self.0.recorder), id, served, &request, permit);
-        match served.screen() {
+        let result = match served.screen() {
             Some(it) => screen::call(self, it, served, &request, meter).await,
             None => dispatch::run(served, &request, meter, Watch::default()).await,
+        };
+        match result {
+            Ok(mut answer) => {
+                tell(&mut answer.headers, quotas);
+                Ok(answer)
+            }
+            Err(mut failed) => {
+                tell(&mut failed.headers, quotas);
+                Err(failed)
+            }
+        }
+    }
+}
+
+/// Tells the caller of this gateway's quotas, in the place of the provider's own, which concern its operator.
+fn tell(headers: &mut HeaderMap, quotas: HeaderMap) {
+    for (name, value) in quotas {
+        if let Some(name) = name {
+            headers.insert(name, value);
         }
     }
 }

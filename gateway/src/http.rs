@@ -7,7 +7,7 @@ mod state;
 
 use axum::{Router, middleware};
 
-use crate::{Gateway, ingress, observe};
+use crate::{Gateway, access, ingress, observe};
 
 pub(crate) use body::read;
 pub(crate) use error::{details_of, status_of};
@@ -22,6 +22,7 @@ pub fn router(gateway: Gateway) -> Router {
         .merge(ingress::responses::router())
         .merge(ingress::mlflow::router())
         // Each ingress stands above, so that its requests are measured.
+        .route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard))
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
         .merge(observe::http::router())
         .merge(state::router())

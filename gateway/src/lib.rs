@@ -4,6 +4,7 @@
 //! the dialects of OpenAI and of MLflow, and [`Gateway::model`] hands one to callers in the same process. Each finished
 //! call becomes a [`Call`] in a bounded channel: the gateway knows no database and never waits for one.
 
+mod access;
 mod admin;
 mod admission;
 mod answer;
@@ -28,12 +29,14 @@ mod metering;
 mod model;
 mod observe;
 mod provider;
+mod quota;
 mod request;
 mod routing;
 mod screen;
 mod secrets;
 mod served;
 
+pub use access::{Identity, hashed};
 pub use admin::{Admin, AdminOptions, AdminParts, BoxedError, Experiments, admin_router};
 pub use cache::CacheUse;
 pub use config::{Config, Timeouts};

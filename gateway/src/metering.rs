@@ -11,6 +11,7 @@ use llm::{ChatChunk, Error, Usage};
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
+use crate::access::Identity;
 use crate::admission::Permit;
 use crate::cache::CacheUse;
 use crate::cost::{self, Cost, Price, Tier, Tokens, Usd};
@@ -75,6 +76,8 @@ pub struct Call {
     pub losses: Vec<Loss>,
     /// The caller's own span, where it named one.
     pub parent: Option<TraceParent>,
+    /// Who made it, where the gateway asks for keys.
+    pub caller: Option<Arc<Identity>>,
 }
 
 /// Tokens of the input that a provider's cache had to do with.
@@ -213,6 +216,7 @@ impl Meter {
             attempts: Vec::new(),
             losses: Vec::new(),
             parent: TraceParent::of(&request.caller.headers),
+            caller: request.caller.known.as_ref().map(|it| Arc::clone(&it.identity)),
         };
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);
@@ -297,6 +301,9 @@ impl Meter {
     /// The call never began: it leaves no record.
     pub(crate) fn forget(mut self) {
         self.call = None;
+        if let Some(permit) = self.permit.take() {
+            permit.give_back();
+        }
     }
 
     /// Sees a chunk pass that was read from a provider's own events.

@@ -24,6 +24,9 @@ pub enum Error {
     /// The provider refused our credentials, or the caller's were refused.
     #[error("{0}")]
     Denied(String),
+    /// The caller is known, and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// Too many calls or tokens; worth another try after a while.
     #[error("{message}")]
     Limited {

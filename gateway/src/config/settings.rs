@@ -194,6 +194,7 @@ fn header_safe(secret: Secret, place: &Place<'_>) -> Result<Secret, ConfigError>
     }
 }
 
+/// A text, or what the environment variable holds that it names.
 pub(super) fn expand(place: &Place<'_>, world: &World<'_>) -> Result<String, ConfigError> {
     let text = place.text()?;
     match text.strip_prefix('$').filter(|_| world.env.origin == Origin::File) {

@@ -199,6 +199,10 @@ impl<'a> Place<'a> {
         .ok_or_else(|| self.wrong(&format!("a whole number of at least {min}")))
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node, Node::List(_))
+    }
+
     pub(super) fn list(&self) -> Result<Vec<Place<'a>>, ConfigError> {
         let Node::List(items) = self.node else { return Err(self.wrong("a list")) };
         Ok(items

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::access::Keys;
 use crate::cache::Caches;
 use crate::config::{EndpointConfig, Origin, RouteConfig};
 use crate::cost::Prices;
@@ -11,6 +12,7 @@ use crate::dispatch::{Fallback, Gate, Policy, PolicyConfig};
 use crate::health::Health;
 use crate::limits::{Limit, Limiter};
 use crate::provider::{self, Builder, Clients, Locals};
+use crate::quota::Quotas;
 use crate::screen::Screen;
 use crate::served::{Endpoint, Route, Served};
 use crate::{Config, ConfigError, EndpointInfo, RouteInfo};
@@ -22,6 +24,8 @@ pub(crate) struct State {
     pub(crate) served: HashMap<String, Served>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) quotas: Option<Quotas>,
 }
 
 /// Endpoints and routes that stand in no file: those of the database. Where the file has the same name, it wins.
@@ -92,7 +96,17 @@ impl State {
         // What the database says of a hidden endpoint is not said of the file's.
         let of_database = of_database.filter(|(name, _)| policies.iter().all(|(it, _)| it != name));
         making.fallbacks(policies.iter().copied().chain(of_database));
-        let Making { builder, state, .. } = making;
+        let Making { builder, mut state, .. } = making;
+        state.keys = Arc::new(Keys::new(config.keys.iter().cloned()));
+        if !config.quotas.rules.is_empty() {
+            let quotas = Quotas::new(&config.quotas, before.quotas.as_ref());
+            state.quotas = Some(quotas.map_err(|message| ConfigError::Invalid {
+                file: config.file.clone(),
+                line: 0,
+                key: "redis".to_owned(),
+                message,
+            })?);
+        }
         *workshop = Workshop { clients: builder.clients, locals: builder.locals, caches };
         workshop.clients.forget_unused();
         workshop.locals.forget_unused();

@@ -39,7 +39,10 @@ pub(crate) async fn read(request: Request) -> Result<(Caller, Bytes), Refused> {
     if content_length(&parts.headers).is_some_and(|it| it > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    let caller = Caller { wants_explanation: explain::is_wanted(&parts.uri), ..Caller::of(&parts.headers) };
+    let caller = Caller {
+        wants_explanation: explain::is_wanted(&parts.uri),
+        ..Caller::of(&parts.headers, parts.extensions.get().cloned())
+    };
     Ok((caller, collect(body).await?))
 }
 

@@ -9,6 +9,7 @@ pub(crate) fn status_of(error: &Error) -> u16 {
     match error {
         Error::Invalid { .. } | Error::TooLong(_) | Error::Blocked(_) => 400,
         Error::Denied(_) => 401,
+        Error::Forbidden(_) => 403,
         Error::NotFound(_) => 404,
         Error::Limited { .. } => 429,
         Error::Unsupported(_) => 501,

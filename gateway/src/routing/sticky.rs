@@ -96,7 +96,7 @@ mod tests {
         if let Some(session) = session {
             headers.insert(SESSION, session.parse().unwrap());
         }
-        Request::parse(Kind::Chat, body.to_owned().into()).unwrap().by(Caller::of(&headers))
+        Request::parse(Kind::Chat, body.to_owned().into()).unwrap().by(Caller::of(&headers, None))
     }
 
     #[test]

@@ -63,6 +63,7 @@ fn call() -> Call {
         ],
         losses: vec![Loss { field: "seed".to_owned(), why: "is left out".to_owned() }],
         parent: Some(TraceParent { trace_id: [0xab; 16], span_id: [0xcd; 8], is_sampled: true }),
+        caller: None,
     }
 }
 
@@ -139,6 +140,7 @@ async fn a_call_that_nobody_was_asked_for_has_no_attempt() {
         cost: Some(Cost::default()),
         saved: call().cost,
         parent: None,
+        caller: None,
         ..call()
     };
     let trace = recorded(hit).await;

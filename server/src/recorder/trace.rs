@@ -27,7 +27,17 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     if let Some(linked) = linked {
         trace = trace.metadata("mlflow.gateway.linkedTraceId", linked.as_str());
     }
-    children.into_iter().fold(trace, NewTrace::span)
+    children.into_iter().fold(called_by(trace, call), NewTrace::span)
+}
+
+/// Says whose call it was, in the words by which MLflow groups traces where it has some.
+fn called_by(trace: NewTrace, call: &Call) -> NewTrace {
+    let Some(caller) = &call.caller else { return trace };
+    let said = [("mlflow.trace.user", &caller.user), ("tidegate.team", &caller.team)];
+    let trace = trace.metadata("tidegate.key", caller.key.as_str());
+    said.into_iter()
+        .filter_map(|(key, value)| Some((key, value.as_deref()?)))
+        .fold(trace, |trace, (key, value)| trace.metadata(key, value))
 }
 
 /// The call as its caller sees it. What was asked and answered stands here alone, as in MLflow's own gateway: it is

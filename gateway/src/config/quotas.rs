@@ -1,0 +1,110 @@
+//! The `limits`, `budgets` and `redis` of the configuration.
+
+use super::keys::names;
+use super::settings::{Outside, World, expand};
+use super::tree::{Place, Table};
+use crate::ConfigError;
+use crate::quota::{Action, Measure, OnFailure, RedisConfig, Rule, Scope, Window};
+use crate::secrets::Secret;
+
+/// Quotas at most: each call looks at all of them.
+const RULES_MAX: usize = 256;
+
+/// Reads `limits`: requests and tokens.
+pub(super) fn limits(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules = Vec::new();
+    for place in &places(place)? {
+        let mut table = place.table()?;
+        let amounts: Vec<_> = [("requests", Measure::Requests), ("tokens", Measure::Tokens)]
+            .into_iter()
+            .filter_map(|(key, measure)| Some((table.take(key)?, measure)))
+            .collect();
+        if amounts.is_empty() {
+            return Err(place.error("limits nothing; write `requests: 60` or `tokens: 100000`"));
+        }
+        let rule = rule(&mut table)?;
+        table.finish(&["per", "for", "window", "requests", "tokens"])?;
+        for (amount, measure) in amounts {
+            rules.push(Rule { measure, amount: amount.count(1)?.into(), ..rule.clone() });
+        }
+    }
+    Ok(rules)
+}
+
+/// Reads `budgets`: dollars.
+pub(super) fn budgets(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules = Vec::new();
+    for place in &places(place)? {
+        let mut table = place.table()?;
+        let amount = table.need("usd", "usd: 50")?.amount()?.nanos();
+        let action = table.take("action").map(|it| action(&it)).transpose()?.unwrap_or_default();
+        let rule = rule(&mut table)?;
+        table.finish(&["per", "for", "window", "usd", "action"])?;
+        rules.push(Rule { measure: Measure::Usd, amount, action, ..rule });
+    }
+    Ok(rules)
+}
+
+fn places<'a>(place: &Place<'a>) -> Result<Vec<Place<'a>>, ConfigError> {
+    let places = place.list()?;
+    if places.len() > RULES_MAX {
+        return Err(place.error(format!("has more than {RULES_MAX} entries; every call is held against all of them")));
+    }
+    Ok(places)
+}
+
+/// What limits and budgets share.
+fn rule(table: &mut Table<'_>) -> Result<Rule, ConfigError> {
+    let per = table.need("per", "per: key")?;
+    let scope = Scope::ALL.into_iter().find(|(word, _)| per.text().is_ok_and(|it| it == *word));
+    let Some((_, scope)) = scope else {
+        return Err(per.wrong("one of key, user, team, endpoint and all"));
+    };
+    let only = table.take("for").map(|it| names(&it)).transpose()?.unwrap_or_default();
+    let window = table.need("window", "window: minute")?;
+    let words = window.text()?;
+    let Some(parsed) = Window::parse(words) else {
+        return Err(window.error(format!(
+            "`{words}` is no window; write minute, hour, day, week or month, with a number in front if it is more than \
+             one: `5 minutes`"
+        )));
+    };
+    Ok(Rule {
+        scope,
+        only,
+        measure: Measure::Requests,
+        amount: 0,
+        window: parsed,
+        window_words: words.trim().to_ascii_lowercase(),
+        action: Action::Reject,
+    })
+}
+
+fn action(place: &Place<'_>) -> Result<Action, ConfigError> {
+    match place.text()? {
+        "reject" => Ok(Action::Reject),
+        "alert" => Ok(Action::Alert),
+        other => Err(place.error(format!("`{other}` is no action; write `reject` or `alert`"))),
+    }
+}
+
+/// Reads `redis`: where replicas count together.
+pub(super) fn redis(place: &Place<'_>, env: &Outside<'_>) -> Result<RedisConfig, ConfigError> {
+    let mut table = place.table()?;
+    let url = table.need("url", "url: redis://127.0.0.1:6379")?;
+    let text = expand(&url, &World { env, endpoint: "redis" })?;
+    if !["redis://", "rediss://"].iter().any(|it| text.starts_with(it)) {
+        return Err(url.error("must be an address such as redis://127.0.0.1:6379 or rediss://:password@host:6379"));
+    }
+    let on_failure = match table.take("on_failure") {
+        None => OnFailure::default(),
+        Some(place) => match place.text()? {
+            "local" => OnFailure::Local,
+            "reject" => OnFailure::Reject,
+            "allow" => OnFailure::Allow,
+            other => return Err(place.error(format!("`{other}` is no choice; write `local`, `reject` or `allow`"))),
+        },
+    };
+    table.finish(&["url", "on_failure"])?;
+    Ok(RedisConfig { url: Secret::new(&text), on_failure })
+}

@@ -1,0 +1,123 @@
+//! Quotas: how many requests, tokens or dollars a key, a user, a team, an endpoint or all of them have in a window.
+//!
+//! A call reserves what it may need before it begins and settles with what it took when it ends, so that calls which run
+//! at once cannot spend the same rest twice.
+
+mod estimate;
+mod ledger;
+mod local;
+mod redis;
+mod rule;
+mod told;
+mod window;
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use llm::Error;
+
+use crate::Call;
+use crate::access::Identity;
+use crate::request::Request;
+use crate::served::Served;
+
+use estimate::Estimate;
+pub(crate) use ledger::{Claim, Ledger};
+pub(crate) use redis::{OnFailure, RedisConfig};
+pub(crate) use rule::{Action, Measure, Rule, Scope};
+pub(crate) use window::Window;
+
+/// What the configuration says of quotas.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct QuotaConfig {
+    pub(crate) rules: Vec<Rule>,
+    /// Where replicas count together.
+    pub(crate) redis: Option<RedisConfig>,
+}
+
+/// The quotas that are in force.
+#[derive(Debug)]
+pub(crate) struct Quotas {
+    rules: Vec<Rule>,
+    ledger: Arc<Ledger>,
+    redis: Option<RedisConfig>,
+}
+
+impl Quotas {
+    /// The quotas of a configuration; what was counted `before` goes on counting.
+    pub(crate) fn new(config: &QuotaConfig, before: Option<&Self>) -> Result<Self, String> {
+        let kept = before.filter(|it| it.redis == config.redis).map(|it| Arc::clone(&it.ledger));
+        let ledger = match kept {
+            Some(ledger) => ledger,
+            None => Arc::new(Ledger::open(config.redis.as_ref())?),
+        };
+        Ok(Self { rules: config.rules.clone(), ledger, redis: config.redis.clone() })
+    }
+
+    /// Reserves what a call may need, or says which quota has no room for it and when it will.
+    pub(crate) async fn reserve(
+        &self,
+        served: &Served,
+        request: &Request,
+        who: Option<&Identity>,
+        now_unix_s: i64,
+    ) -> Result<Reserved, Error> {
+        if self.rules.is_empty() {
+            return Ok(Reserved::default());
+        }
+        let estimate = Estimate::of(served, request);
+        let mut rules = Vec::new();
+        let mut claims = Vec::new();
+        for rule in &self.rules {
+            let Some(subject) = rule.subject(who, served.name()) else { continue };
+            claims.push(rule.claim(subject, estimate.of_measure(rule.measure), now_unix_s));
+            rules.push(rule);
+        }
+        if claims.is_empty() {
+            return Ok(Reserved::default());
+        }
+        let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|full| match full {
+            ledger::Refused::Full { claim, used } => rules[claim].refusal(&claims[claim], used, now_unix_s),
+            ledger::Refused::Down(words) => Error::Unavailable(words),
+        })?;
+        for ((rule, claim), used) in rules.iter().zip(&claims).zip(&counts) {
+            rule.alert(claim, *used);
+        }
+        let headers = told::headers(&rules, &claims, &counts, now_unix_s);
+        let claims = rules.iter().map(|it| it.measure).zip(claims).collect();
+        Ok(Reserved { held: Some(Held { claims, ledger: Arc::clone(&self.ledger) }), headers })
+    }
+}
+
+/// What a call has reserved, and what its caller is told of it.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved {
+    held: Option<Held>,
+    pub(crate) headers: HeaderMap,
+}
+
+#[derive(Debug)]
+struct Held {
+    claims: Vec<(Measure, Claim)>,
+    ledger: Arc<Ledger>,
+}
+
+impl Reserved {
+    /// Puts what the call really took in the place of what was reserved. A call that failed without counts took
+    /// nothing but its place among the requests; one whose caller left keeps what it reserved, since nobody knows.
+    pub(crate) fn settle(self, call: &Call) {
+        let Some(Held { claims, ledger }) = self.held else { return };
+        let changes = claims.into_iter().filter_map(|(measure, claim)| {
+            let took = estimate::took(measure, call)?;
+            (took != claim.amount).then_some((claim, took))
+        });
+        ledger.settle(changes.collect());
+    }
+
+    /// Gives everything back: the call never began.
+    pub(crate) fn give_back(self) {
+        if let Some(Held { claims, ledger }) = self.held {
+            ledger.settle(claims.into_iter().map(|(_, claim)| (claim, 0)).collect());
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Where quotas are counted: in this process, or in a Redis that replicas share.
+
+use super::RedisConfig;
+use super::local::Local;
+use super::redis::Shared;
+
+/// What a call wants of one count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The name of the count: of what, in which stretch of which window, whose.
+    pub(crate) count: String,
+    pub(crate) amount: u64,
+    /// What the count may not exceed; `None` where it only tells.
+    pub(crate) limit: Option<u64>,
+    /// When the count may be forgotten, in seconds since 1970.
+    pub(crate) ends_unix_s: i64,
+}
+
+/// Why nothing was reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The claim of this place would exceed its limit, of which so much is used.
+    Full { claim: usize, used: u64 },
+    /// Nobody could be asked, in words for the caller.
+    Down(String),
+}
+
+/// The counts.
+#[derive(Debug)]
+pub(crate) enum Ledger {
+    Local(Local),
+    Shared(Shared),
+}
+
+impl Ledger {
+    pub(super) fn open(redis: Option<&RedisConfig>) -> Result<Self, String> {
+        Ok(match redis {
+            None => Self::Local(Local::default()),
+            Some(config) => Self::Shared(Shared::open(config)?),
+        })
+    }
+
+    /// Reserves all of the claims or none; gives each count with them in it.
+    pub(super) async fn reserve(&self, claims: &[Claim], now_unix_s: i64) -> Result<Vec<u64>, Refused> {
+        match self {
+            Self::Local(it) => it.reserve(claims, now_unix_s),
+            Self::Shared(it) => it.reserve(claims, now_unix_s).await,
+        }
+    }
+
+    /// Puts other amounts in the place of those that were reserved. Never waits.
+    pub(super) fn settle(&self, changes: Vec<(Claim, u64)>) {
+        if changes.is_empty() {
+            return;
+        }
+        match self {
+            Self::Local(it) => it.settle(&changes),
+            Self::Shared(it) => it.settle(changes),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Counts in a Redis that replicas share: a reservation is one script, so that all replicas hold one quota exactly.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, ErrorKind, Pipeline, RedisError, Script};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::ledger::{Claim, Refused};
+use super::local::Local;
+use crate::secrets::Secret;
+
+/// How long a call waits for Redis, which is near and answers in a millisecond.
+const TIMEOUT: Duration = Duration::from_millis(250);
+/// How long nobody asks a Redis that did not answer, so that a dead one costs calls nothing but the first wait.
+const PAUSE_S: i64 = 1;
+/// Calls that wait for an answer of Redis at once; beyond them it counts as down.
+const WAITING_MAX: usize = 4096;
+/// Settlements that wait to be sent.
+const SETTLEMENTS_MAX: usize = 16 * 1024;
+/// Settlements that are sent at once.
+const BATCH_MAX: usize = 256;
+/// How long counts outlive their window: a call that began in it may settle later.
+const GRACE_S: i64 = 3600;
+/// In front of every name; the braces keep all counts on one node of a cluster, as a script needs them.
+const PREFIX: &str = "{tidegate}:quota:";
+
+/// Checks all counts, then adds to all of them. KEYS: the counts. ARGV: for each count the amount, the limit (-1 where
+/// there is none) and when it may be forgotten. Gives 0 and the counts, or the place of the full one and its count.
+const RESERVE: &str = r"
+for place = 1, #KEYS do
+  local limit = tonumber(ARGV[3 * place - 1])
+  if limit >= 0 then
+    local used = tonumber(redis.call('GET', KEYS[place]) or '0')
+    if used + tonumber(ARGV[3 * place - 2]) > limit then
+      return {place, used}
+    end
+  end
+end
+local counts = {0}
+for place = 1, #KEYS do
+  counts[place + 1] = redis.call('INCRBY', KEYS[place], ARGV[3 * place - 2])
+  redis.call('EXPIREAT', KEYS[place], ARGV[3 * place])
+end
+return counts
+";
+
+/// What calls do while Redis does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// Each replica counts by itself.
+    #[default]
+    Local,
+    /// They are refused.
+    Reject,
+    /// They go on uncounted.
+    Allow,
+}
+
+/// Which Redis, and what happens without it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RedisConfig {
+    /// `redis://` or `rediss://`, which may hold a password.
+    pub(crate) url: Secret,
+    pub(crate) on_failure: OnFailure,
+}
+
+/// The counts of several replicas.
+pub(crate) struct Shared {
+    connection: ConnectionManager,
+    script: Script,
+    on_failure: OnFailure,
+    local: Local,
+    /// Until when Redis is not asked, in seconds since 1970.
+    paused_until: AtomicI64,
+    waiting: Semaphore,
+    settlements: mpsc::Sender<Settlement>,
+}
+
+/// A change of a count that is known to hold a reservation.
+#[derive(Debug)]
+struct Settlement {
+    count: String,
+    change: i64,
+    ends_unix_s: i64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").field("on_failure", &self.on_failure).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Connects when it is first needed. Must be called where a runtime is.
+    pub(super) fn open(config: &RedisConfig) -> Result<Self, String> {
+        let wrong = |error: &RedisError| {
+            format!("the Redis of `redis.url` cannot be used: {}", config.url.scrub(error.to_string()))
+        };
+        let client = Client::open(config.url.reveal()).map_err(|error| wrong(&error))?;
+        let options = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT))
+            .set_number_of_retries(0);
+        let connection = ConnectionManager::new_lazy_with_config(client, options).map_err(|error| wrong(&error))?;
+        let (settlements, waiting) = mpsc::channel(SETTLEMENTS_MAX);
+        tokio::spawn(settle_all(connection.clone(), waiting));
+        Ok(Self {
+            connection,
+            script: Script::new(RESERVE),
+            on_failure: config.on_failure,
+            local: Local::default(),
+            paused_until: AtomicI64::new(0),
+            waiting: Semaphore::new(WAITING_MAX),
+            settlements,
+        })
+    }
+
+    pub(super) async fn reserve(&self, claims: &[Claim], now_unix_s: i64) -> Result<Vec<u64>, Refused> {
+        if self.paused_until.load(Ordering::Relaxed) <= now_unix_s
+            && let Ok(_permit) = self.waiting.try_acquire()
+        {
+            match self.ask(claims).await {
+                Ok(answer) => return read(&answer),
+                Err(error) => {
+                    self.paused_until.store(now_unix_s + PAUSE_S, Ordering::Relaxed);
+                    tracing::warn!(error = %said(&error), on_failure = ?self.on_failure, "Redis does not count quotas");
+                }
+            }
+        }
+        match self.on_failure {
+            OnFailure::Local => self.local.reserve(claims, now_unix_s),
+            OnFailure::Allow => Ok(claims.iter().map(|it| it.amount).collect()),
+            OnFailure::Reject => Err(Refused::Down(
+                "the store that counts this gateway's quotas does not answer; try again in a moment".to_owned(),
+            )),
+        }
+    }
+
+    async fn ask(&self, claims: &[Claim]) -> Result<Vec<i64>, RedisError> {
+        let mut call = self.script.prepare_invoke();
+        for claim in claims {
+            call.key(name(&claim.count));
+            call.arg(claim.amount);
+            call.arg(claim.limit.map_or(-1, |it| i64::try_from(it).unwrap_or(i64::MAX)));
+            call.arg(claim.ends_unix_s + GRACE_S);
+        }
+        call.invoke_async(&mut self.connection.clone()).await
+    }
+
+    pub(super) fn settle(&self, changes: Vec<(Claim, u64)>) {
+        // Where the reservation stands is not known; a local count that does not have it takes no notice.
+        self.local.settle(&changes);
+        for (claim, took) in changes {
+            let change = i64::try_from(took).unwrap_or(i64::MAX) - i64::try_from(claim.amount).unwrap_or(i64::MAX);
+            let settlement = Settlement { count: name(&claim.count), change, ends_unix_s: claim.ends_unix_s + GRACE_S };
+            if self.settlements.try_send(settlement).is_err() {
+                tracing::warn!("a quota keeps what was reserved of it: Redis takes settlements too slowly");
+            }
+        }
+    }
+}
+
+/// Sends settlements, many at once. One that does not arrive leaves what was reserved, so that a quota errs on its own side.
+async fn settle_all(mut connection: ConnectionManager, mut waiting: mpsc::Receiver<Settlement>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut pipeline = Pipeline::with_capacity(2 * batch.len());
+        for it in batch.drain(..) {
+            pipeline.incr(&it.count, it.change).ignore().expire_at(&it.count, it.ends_unix_s).ignore();
+        }
+        if let Err(error) = pipeline.exec_async(&mut connection).await {
+            tracing::warn!(error = %said(&error), "quotas keep what was reserved of them: Redis took no settlement");
+        }
+    }
+}
+
+fn name(count: &str) -> String {
+    format!("{PREFIX}{count}")
+}
+
+fn read(answer: &[i64]) -> Result<Vec<u64>, Refused> {
+    let count = |it: &i64| u64::try_from(*it).unwrap_or(0);
+    match answer {
+        [0, counts @ ..] => Ok(counts.iter().map(count).collect()),
+        [place, used] => Err(Refused::Full { claim: usize::try_from(place - 1).unwrap_or(0), used: count(used) }),
+        _ => Err(Refused::Down(
+            "the store that counts this gateway's quotas gave an answer in no known shape".to_owned(),
+        )),
+    }
+}
+
+/// An error without what it was about, which may hold the password.
+fn said(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::Io => "no connection, or no answer in time".to_owned(),
+        kind => format!("{kind:?}: {}", error.detail().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,151 @@
+//! One quota: whose, of what, how much, in which window, and what happens at its end.
+
+use std::time::Duration;
+
+use llm::Error;
+
+use super::{Claim, Window};
+use crate::access::Identity;
+use crate::cost::Usd;
+use crate::limits::retry_after_s;
+
+/// Whose calls count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    All,
+    Key,
+    User,
+    Team,
+    Endpoint,
+}
+
+impl Scope {
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
+        ("all", Self::All),
+        ("key", Self::Key),
+        ("user", Self::User),
+        ("team", Self::Team),
+        ("endpoint", Self::Endpoint),
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, it)| *it == self).map_or("all", |(word, _)| word)
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Requests,
+    /// Input and output together.
+    Tokens,
+    /// Nanodollars.
+    Usd,
+}
+
+impl Measure {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Usd => "usd",
+        }
+    }
+
+    /// An amount as people read it.
+    fn show(self, amount: u64) -> String {
+        match self {
+            Self::Usd => format!("{} USD", Usd::from_nanos(amount)),
+            Self::Requests | Self::Tokens => format!("{amount} {}", self.word()),
+        }
+    }
+}
+
+/// What happens once there is no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Calls are refused until the window ends.
+    #[default]
+    Reject,
+    /// Calls go on, and the log says so.
+    Alert,
+}
+
+/// A quota.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) scope: Scope,
+    /// The keys, users, teams or endpoints that it is for; each of them where there are none.
+    pub(crate) only: Vec<String>,
+    pub(crate) measure: Measure,
+    pub(crate) amount: u64,
+    pub(crate) window: Window,
+    /// The window as written.
+    pub(crate) window_words: String,
+    pub(crate) action: Action,
+}
+
+impl Rule {
+    /// Whose count a call adds to, where the quota concerns it.
+    pub(super) fn subject<'a>(&self, who: Option<&'a Identity>, served: &'a str) -> Option<&'a str> {
+        let subject = match self.scope {
+            Scope::All => "",
+            Scope::Endpoint => served,
+            Scope::Key => who?.key.as_str(),
+            Scope::User => who?.user.as_deref()?,
+            Scope::Team => who?.team.as_deref()?,
+        };
+        (self.only.is_empty() || self.only.iter().any(|it| it == subject)).then_some(subject)
+    }
+
+    /// What a call wants of the quota.
+    pub(super) fn claim(&self, subject: &str, amount: u64, now_unix_s: i64) -> Claim {
+        let span = self.window.at(now_unix_s);
+        Claim {
+            count: format!(
+                "{}:{}:{}:{}:{subject}",
+                self.measure.word(),
+                self.window_words,
+                span.start,
+                self.scope.word()
+            ),
+            amount,
+            limit: (self.action == Action::Reject).then_some(self.amount),
+            ends_unix_s: span.end,
+        }
+    }
+
+    /// Why a call is refused.
+    pub(super) fn refusal(&self, claim: &Claim, used: u64, now_unix_s: i64) -> Error {
+        let wait = Duration::from_secs(u64::try_from(claim.ends_unix_s - now_unix_s).unwrap_or(0));
+        let whose = match (self.scope, claim.count.rsplit(':').next().unwrap_or_default()) {
+            (Scope::All, _) => "everybody together".to_owned(),
+            (scope, subject) => format!("{} `{subject}`", scope.word()),
+        };
+        let what = if self.measure == Measure::Usd { "Budget" } else { "Rate limit" };
+        Error::Limited {
+            message: format!(
+                "{what} exceeded: {} per {} for {whose}, of which {} are used or reserved and this call may need {}; \
+                 try again in {} s",
+                self.measure.show(self.amount),
+                self.window_words,
+                self.measure.show(used),
+                self.measure.show(claim.amount),
+                retry_after_s(wait)
+            ),
+            retry_after: Some(wait),
+        }
+    }
+
+    /// Says in the log when this call is the one that used the quota up.
+    pub(super) fn alert(&self, claim: &Claim, used: u64) {
+        if self.action == Action::Alert && used > self.amount && used.saturating_sub(claim.amount) <= self.amount {
+            tracing::warn!(
+                quota = claim.count,
+                amount = self.measure.show(self.amount),
+                used = self.measure.show(used),
+                "a quota is used up; calls go on, as its action is `alert`"
+            );
+        }
+    }
+}
