@@ -7,7 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::{BreakerState, EndpointHealth, Gateway};
+use crate::observe::health::word;
+use crate::{EndpointHealth, Gateway};
 
 pub(super) fn router() -> Router<Gateway> {
     Router::new()
@@ -55,11 +56,7 @@ fn config_json(gateway: &Gateway) -> Value {
 fn health_json(health: &EndpointHealth) -> Value {
     json!({
         "endpoint": health.endpoint,
-        "breaker": match health.breaker {
-            BreakerState::Closed => "closed",
-            BreakerState::Open => "open",
-            BreakerState::HalfOpen => "half_open",
-        },
+        "breaker": word(health.breaker),
         "opened": health.opened,
         "in_flight": health.in_flight,
         "waiting": health.waiting,

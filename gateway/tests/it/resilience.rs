@@ -174,6 +174,56 @@ async fn an_endpoint_that_asks_to_be_left_alone_is_and_its_fallback_is_asked_at_
 }
 
 #[tokio::test]
+async fn what_takes_too_long_is_stopped_and_goes_elsewhere() {
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let keys = "timeouts: {first_byte_ms: 100}\n    fallbacks: [{name: two, on: timeout}]";
+    let mut gateway = TestGateway::start(&pair((&first, keys), (&second, ""), ""), &first).await;
+    let (gone, went) = tokio::sync::oneshot::channel();
+    first.will(Reply::Never { gone });
+    second.will(Reply::sse(STREAM));
+    assert_eq!(gateway.stream(CHAT_PATH, &streaming("one")).await.len(), 2);
+    went.await.unwrap();
+    let attempts = gateway.calls.recv().await.unwrap().attempts;
+    let message = "provider `openai` did not answer within 100ms".to_owned();
+    assert_eq!(attempts[0].outcome, Outcome::Failed { status: 504, message });
+    assert_eq!((attempts[1].endpoint.as_str(), &attempts[1].outcome), ("two", &Outcome::Ok));
+}
+
+#[tokio::test]
+async fn a_stream_without_an_end_is_ended() {
+    let provider = Provider::start().await;
+    let yaml = pair((&provider, "timeouts: {total_ms: 1500}"), (&provider, ""), "");
+    let gateway = TestGateway::start(&yaml, &provider).await;
+    let (gone, went) = tokio::sync::oneshot::channel();
+    let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n".to_owned();
+    provider.will(Reply::Hang { body, gone });
+    let events = gateway.stream(CHAT_PATH, &streaming("one")).await;
+    assert_eq!(events.len(), 2);
+    assert!(events[1].contains("provider `openai` streamed for longer than the call may take"), "{}", events[1]);
+    went.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_fast_endpoint_gets_the_calls() {
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let yaml = pair(
+        (&first, ""),
+        (&second, ""),
+        &format!("{ROUTE}    routing_strategy: LEAST_LATENCY\n    retries: {{max: 1}}\n"),
+    );
+    let gateway = TestGateway::start(&yaml, &first).await;
+    // One failure counts as an answer that took long.
+    first.will(oops(500));
+    for _ in 0..20 {
+        second.will(Reply::json(200, ANSWER));
+    }
+    for _ in 0..20 {
+        assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("both"))).await.0, 200);
+    }
+    assert_eq!((first.seen().len(), second.seen().len()), (1, 20));
+}
+
+#[tokio::test]
 async fn endpoints_may_fall_back_to_each_other_without_going_in_circles() {
     let (first, second) = (Provider::start().await, Provider::start().await);
     let yaml = pair((&first, "fallbacks: [{name: two}]"), (&second, "fallbacks: [{name: one}]"), "");
