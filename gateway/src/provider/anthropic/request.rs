@@ -11,6 +11,7 @@ use content::{blocks, tool_result, tool_use};
 use options::{translate_rest, typed};
 
 use crate::losses::Losses;
+pub(in crate::provider) use tools::narrowed;
 
 /// The body. Fields that a chat does not know pass through, so that Anthropic's own (`thinking`, `container`…) work,
 /// and Anthropic itself refuses what neither knows.
@@ -46,7 +47,7 @@ pub(super) fn body(
     if stream {
         body.insert("stream".to_owned(), true.into());
     }
-    let choice = tools::narrowed(&mut chat.tools, chat.tool_choice);
+    let choice = narrowed(&mut chat.tools, chat.tool_choice);
     let tools: Vec<Value> = tools::tools(chat.tools, losses)?;
     let is_parallel_off = rest.shift_remove("parallel_tool_calls") == Some(Value::Bool(false));
     if let Some(choice) = tools::tool_choice(choice, is_parallel_off && !tools.is_empty())? {

@@ -7,9 +7,11 @@ use super::content::{Names, blocks, cache_point, tool_result, tool_use};
 use super::options::{self, Options};
 use super::tools::tool_config;
 use crate::losses::Losses;
+use crate::provider::anthropic::narrowed;
 
 pub(super) fn body(chat: Chat, model: &str, losses: &mut Losses) -> Result<Map<String, Value>, Error> {
-    let Chat { messages, temperature, top_p, top_k, n, stop, tools, tool_choice, mut rest, .. } = chat;
+    let Chat { messages, temperature, top_p, top_k, n, stop, mut tools, tool_choice, mut rest, .. } = chat;
+    let tool_choice = narrowed(&mut tools, tool_choice);
     let output_tokens_max = chat.max_completion_tokens.or(chat.max_tokens);
     let mut body = Map::new();
     let (system, turns) = turns(messages)?;
@@ -215,6 +217,19 @@ mod tests {
         let (body, _) = translate(json!({"messages": history}));
         assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["name"], "unavailable");
         assert_eq!(body["messages"][1]["content"][0]["toolResult"]["content"], json!([]));
+    }
+
+    #[test]
+    fn a_choice_among_some_tools_offers_those_alone() {
+        let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+        let (body, _) = translate(json!({
+            "messages": [{"role": "user", "content": "hi"}], "tools": [tool("a"), tool("b")],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [tool("b")]}},
+        }));
+        let config = &body["toolConfig"];
+        assert_eq!(config["toolChoice"], json!({"any": {}}));
+        assert_eq!(config["tools"].as_array().unwrap().len(), 1);
+        assert_eq!(config["tools"][0]["toolSpec"]["name"], "b");
     }
 
     #[test]

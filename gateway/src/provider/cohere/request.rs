@@ -4,6 +4,7 @@ use llm::{Chat, Content, Embed, EmbedInput, Error, Message, Role, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
+use crate::provider::anthropic::narrowed;
 use crate::provider::leftover::leave_out;
 
 /// OpenAI's fields that Cohere refuses.
@@ -51,7 +52,9 @@ pub(super) fn chat(chat: Chat, model: &str, stream: bool, losses: &mut Losses) -
         losses.add("n", "counts as 1: Cohere gives one answer a call");
     }
     let mut rest = chat.rest;
-    tools(chat.tools, chat.tool_choice, &mut body, losses)?;
+    let mut offered = chat.tools;
+    let choice = narrowed(&mut offered, chat.tool_choice);
+    tools(offered, choice, &mut body, losses)?;
     if rest.remove("parallel_tool_calls") == Some(Value::Bool(false)) && body.contains_key("tools") {
         losses.add("parallel_tool_calls", "is left out: Cohere has no such option");
     }

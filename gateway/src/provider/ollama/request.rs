@@ -6,6 +6,7 @@ use llm::{Chat, Completion, Content, Embed, EmbedInput, Error, Message, Prompt, 
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
+use crate::provider::anthropic::narrowed;
 use crate::provider::leftover::leave_out;
 use crate::provider::media::{address, inline};
 
@@ -42,8 +43,10 @@ pub(super) fn chat(chat: Chat, model: &str, stream: bool, losses: &mut Losses) -
     body.insert("messages".to_owned(), messages(chat.messages)?);
     // Ollama streams unless it is told not to.
     body.insert("stream".to_owned(), stream.into());
-    if tool_choice(chat.tool_choice.as_ref(), losses) && !chat.tools.is_empty() {
-        body.insert("tools".to_owned(), json!(chat.tools));
+    let mut tools = chat.tools;
+    let choice = narrowed(&mut tools, chat.tool_choice);
+    if tool_choice(choice.as_ref(), losses) && !tools.is_empty() {
+        body.insert("tools".to_owned(), json!(tools));
     }
     let mut rest = chat.rest;
     if rest.remove("parallel_tool_calls") == Some(Value::Bool(false)) && body.contains_key("tools") {

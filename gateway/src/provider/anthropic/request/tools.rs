@@ -19,7 +19,7 @@ pub(super) fn tools(tools: Vec<Tool>, losses: &mut Losses) -> Result<Vec<Value>,
 }
 
 /// A choice among some of the tools only: the others are not offered, and what is left is the choice's mode.
-pub(super) fn narrowed(tools: &mut Vec<Tool>, choice: Option<Value>) -> Option<Value> {
+pub(in crate::provider) fn narrowed(tools: &mut Vec<Tool>, choice: Option<Value>) -> Option<Value> {
     let choice = choice?;
     if choice["type"] != "allowed_tools" {
         return Some(choice);
