@@ -109,6 +109,11 @@ fn usage_in(chunk: &ChatChunk) -> Option<Usage> {
     chunk.usage.clone().or_else(unasked)
 }
 
+/// Whether a piece that names a call begins another one than that of this id: some vendors number all calls alike.
+fn is_another_call(id: Option<&str>, name: &str, known: &str) -> bool {
+    !name.is_empty() && id.is_some_and(|it| !it.is_empty() && it != known)
+}
+
 /// Reasoning text, under either of the names that vendors use.
 fn reasoning_of(rest: &Rest) -> Option<&str> {
     ["reasoning_content", "reasoning"].iter().find_map(|it| rest.get(*it)?.as_str()).filter(|it| !it.is_empty())

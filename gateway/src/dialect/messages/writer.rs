@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{call_id, id_or_own, stop};
 use super::{error_event, usage_of_chat};
-use crate::dialect::{EventWriter, reasoning_of, usage_in};
+use crate::dialect::{EventWriter, is_another_call, reasoning_of, usage_in};
 
 /// What has been written so far, as far as the next event depends on it.
 #[derive(Default)]
@@ -29,9 +29,10 @@ pub(crate) struct Writer {
 enum Block {
     Text,
     Thinking,
-    /// A call by its number in the chat, and its arguments so far.
+    /// A call by its number in the chat and its id, and its arguments so far.
     Tool {
         number: u32,
+        id: String,
         arguments: String,
     },
 }
@@ -166,23 +167,27 @@ impl Writer {
     fn call(&mut self, call: ToolCallDelta, out: &mut Vec<u8>) {
         self.calls_tools = true;
         let function = call.function.unwrap_or_default();
-        if matches!(&self.open, Some(Block::Tool { number, .. }) if *number == call.index) {
-            return self.arguments(&function.arguments, out);
-        }
-        let known = self.waiting.iter_mut().find_map(|it| match it {
-            Waiting::Tool { number, arguments, .. } if *number == call.index => Some(arguments),
+        let is_same = |known: &str| !is_another_call(call.id.as_deref(), &function.name, known);
+        let waiting = self.waiting.iter_mut().rev().find_map(|it| match it {
+            Waiting::Tool { number, start, arguments }
+                if *number == call.index && is_same(start["id"].as_str().unwrap_or_default()) =>
+            {
+                Some(arguments)
+            }
             _ => None,
         });
-        if let Some(arguments) = known {
+        if let Some(arguments) = waiting {
             return arguments.push_str(&function.arguments);
+        }
+        if matches!(&self.open, Some(Block::Tool { number, id, .. }) if *number == call.index && is_same(id)) {
+            return self.arguments(&function.arguments, out);
         }
         if function.name.is_empty() {
             // White space after a call that was whole and is closed.
             return;
         }
-        let mut start = json!({
-            "type": "tool_use", "id": call_id(call.id.unwrap_or_default()), "name": function.name, "input": {},
-        });
+        let id = call_id(call.id.unwrap_or_default());
+        let mut start = json!({"type": "tool_use", "id": id, "name": function.name, "input": {}});
         if let Some(start) = start.as_object_mut() {
             start.extend(call.rest);
         }
@@ -190,7 +195,7 @@ impl Writer {
             let (number, arguments) = (call.index, function.arguments);
             return self.waiting.push_back(Waiting::Tool { number, start, arguments });
         }
-        self.next(Block::Tool { number: call.index, arguments: String::new() }, &start, out);
+        self.next(Block::Tool { number: call.index, id, arguments: String::new() }, &start, out);
         self.arguments(&function.arguments, out);
     }
 
@@ -377,6 +382,24 @@ mod tests {
                 "stop 2",
                 "message_delta",
                 "message_stop"
+            ]
+        );
+    }
+
+    #[test]
+    fn calls_under_one_number_are_told_apart_by_their_ids() {
+        let named = |id: &str, arguments: &str| json!({"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": arguments}}]});
+        let events = written(&[named("a", "{}"), named("b", "{\"x\":"), call(0, "", "1}"), call(0, "", "\n")]);
+        assert_eq!(
+            events[1..8],
+            [
+                "start 0 tool_use",
+                "delta 0 {}",
+                "stop 0",
+                "start 1 tool_use",
+                "delta 1 {\"x\":",
+                "delta 1 1}",
+                "delta 1 \n",
             ]
         );
     }

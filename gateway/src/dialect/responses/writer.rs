@@ -8,7 +8,7 @@ use super::echo::Echo;
 use super::error;
 use super::output::{annotations, incomplete, new_id, own_id, reasoning_item, status_of, text_part};
 use super::usage::usage_of_chat;
-use crate::dialect::{EventWriter, reasoning_of, usage_in};
+use crate::dialect::{EventWriter, is_another_call, reasoning_of, usage_in};
 
 /// What has been written so far, as far as the next event depends on it.
 #[derive(Default)]
@@ -233,7 +233,9 @@ impl Writer {
             let text = |key: &str| custom[key].as_str().unwrap_or_default().to_owned();
             function = FunctionCall { name: text("name"), arguments: text("input") };
         }
-        if !self.calls.iter().any(|it| it.number == call.index) {
+        let id = call.id.as_deref();
+        let is_known = |it: &Call| it.number == call.index && !is_another_call(id, &function.name, &it.answered_as);
+        if !self.calls.iter().any(is_known) {
             if function.name.is_empty() {
                 // White space after a call that was whole and is closed.
                 return;
@@ -250,7 +252,7 @@ impl Writer {
             self.calls.push(call);
             self.event(json!({"type": "response.output_item.added", "output_index": place, "item": item}), out);
         }
-        let Some(known) = self.calls.iter_mut().find(|it| it.number == call.index) else { return };
+        let Some(known) = self.calls.iter_mut().rev().find(|it| it.number == call.index) else { return };
         if function.arguments.is_empty() {
             return;
         }
