@@ -1,5 +1,6 @@
 //! The running gateway: endpoints and routes by name, and the way of a call through them.
 
+mod admit;
 mod reload;
 mod state;
 

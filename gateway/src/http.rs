@@ -21,6 +21,7 @@ pub fn router(gateway: Gateway) -> Router {
         .merge(ingress::messages::router())
         .merge(ingress::responses::router())
         .merge(ingress::mlflow::router())
+        .merge(ingress::passthrough::router())
         // Each ingress stands above, so that its requests are measured.
         .route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard))
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))

@@ -4,6 +4,7 @@ pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod mlflow;
 pub(crate) mod openai;
+pub(crate) mod passthrough;
 pub(crate) mod responses;
 mod sse;
 

@@ -342,6 +342,14 @@ impl Meter {
         self.finish(call, Outcome::Ok)
     }
 
+    /// An answer has passed that nobody here has words for, but for its counts. Gives what it cost.
+    pub(crate) fn passed(mut self, body: &Bytes, usage: Option<Usage>) -> Option<Usd> {
+        let mut call = self.call.take()?;
+        call.response = self.recorder.sender.is_some().then(|| recorded(body));
+        call.usage = usage;
+        self.finish(call, Outcome::Ok)
+    }
+
     /// The stream has come to its end. Gives what it cost.
     pub(crate) fn done(mut self) -> Option<Usd> {
         let call = self.call.take()?;

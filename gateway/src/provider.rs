@@ -20,6 +20,7 @@ mod ollama;
 mod openai;
 mod portkey;
 mod protocol;
+mod raw;
 mod remote;
 mod tgi;
 mod upstream;
@@ -31,8 +32,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use llm::ChatChunk;
 use llm::sse::Event;
+use llm::{ChatChunk, Error};
 use reqwest::header::HeaderMap;
 
 use crate::config::{EndpointConfig, Setting};
@@ -45,6 +46,7 @@ use crate::secrets::Secret;
 pub(crate) use local::Locals;
 pub use local::{LocalConfig, OpenLocal};
 pub(crate) use protocol::{Framing, Outgoing, Protocol};
+pub(crate) use raw::{Raw, RawReply};
 pub(crate) use remote::{Remote, Sign};
 pub(crate) use upstream::{Clients, client as http_client};
 
@@ -60,6 +62,11 @@ pub(crate) trait Provider: Send + Sync {
     /// Counts the tokens of a call, in the words of its format; `None` where this provider does not count.
     async fn count(&self, _request: &Request) -> llm::Result<Option<Bytes>> {
         Ok(None)
+    }
+
+    /// Passes a request to the provider's own server as it is, but for the address and the key.
+    async fn pass(&self, _raw: Raw) -> llm::Result<RawReply> {
+        Err(Error::Unsupported("a local model has no server to which requests could be passed on".to_owned()))
     }
 }
 

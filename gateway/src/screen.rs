@@ -47,6 +47,11 @@ impl Screen {
         self.guardrails.iter().flat_map(|it| it.list()).map(|it| it.name.as_str()).collect()
     }
 
+    /// Whether anything is looked for in what passes.
+    pub(crate) fn has_guardrails(&self) -> bool {
+        self.guardrails.is_some()
+    }
+
     /// `None` where nothing is to be done, so that those calls pay nothing for it. Which of its destinations answers a
     /// route's call is not known before, so that a route has the guardrails of all of them.
     pub(crate) fn new(config: &ScreenConfig, destinations: &[Arc<Endpoint>], caches: &Caches) -> Option<Arc<Self>> {

@@ -98,7 +98,7 @@ pub(crate) fn named(gateway: &Gateway, model: Option<&str>, kind: Kind) -> Resul
     Ok(served)
 }
 
-fn find(gateway: &Gateway, name: &str) -> Result<Served, Error> {
+pub(super) fn find(gateway: &Gateway, name: &str) -> Result<Served, Error> {
     gateway.served(name).ok_or_else(|| {
         Error::NotFound(format!("no endpoint or route is named `{name}`; GET /v1/models lists those there are"))
     })

@@ -12,7 +12,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use super::compatible::Quirks;
 use super::remote::events;
 use super::upstream::{Upstream, data_frames};
-use super::{Clients, Framing, Outgoing, Provider, Reply, ReplyBody, told};
+use super::{Clients, Framing, Outgoing, Provider, Raw, RawReply, Reply, ReplyBody, told};
 use crate::config::{EndpointConfig, Form, Setting};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
@@ -87,6 +87,10 @@ impl Provider for OpenAi {
         }
         let (outgoing, losses) = self.prepare(request)?;
         self.upstream.explain(outgoing, request.stream, losses, request.dialect == Dialect::OpenAi)
+    }
+
+    async fn pass(&self, raw: Raw) -> llm::Result<RawReply> {
+        self.upstream.pass(raw, &self.query).await
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use llm::Error;
 
 use super::upstream::Upstream;
-use super::{Outgoing, Protocol, Provider, Reply, ReplyBody};
+use super::{Outgoing, Protocol, Provider, Raw, RawReply, Reply, ReplyBody};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::explain::Explained;
@@ -105,5 +105,9 @@ impl Provider for Remote {
             Some(outgoing) => Ok(Some(self.upstream.whole(outgoing).await?.0)),
             None => Ok(None),
         }
+    }
+
+    async fn pass(&self, raw: Raw) -> llm::Result<RawReply> {
+        self.upstream.pass(raw, "").await
     }
 }

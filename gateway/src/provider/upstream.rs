@@ -5,6 +5,7 @@ mod cutting;
 mod events;
 mod failure;
 mod public;
+mod raw;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -210,6 +211,11 @@ impl Upstream {
         let response = timeout(first_byte, self.execute(outgoing, accept))
             .await
             .map_err(|_| Error::Timeout(format!("{} did not answer within {first_byte:?}", self.who)))??;
+        self.judged(response).await
+    }
+
+    /// The response, if it is a good one.
+    async fn judged(&self, response: Response) -> Result<Response, Error> {
         if response.status().is_success() {
             return Ok(response);
         }

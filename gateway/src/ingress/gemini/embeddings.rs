@@ -1,6 +1,7 @@
 //! Google's `embedContent` and `batchEmbedContents`, asked as embeddings of OpenAI's.
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use llm::{Embed, EmbedInput, EmbedReply, Error, Rest};
 use serde_json::{Map, Value, json};
@@ -23,12 +24,16 @@ pub(super) async fn answer(
     let embed = embed(name, is_one, body)?;
     let body = serde_json::to_vec(&embed)
         .map_err(|error| Error::Internal(format!("a request could not be written as JSON: {error}")))?;
+    let is_explained = caller.wants_explanation;
     let request = Request::parse(Kind::Embeddings, body.into())?.by(caller);
     let served = named(gateway, Some(name), Kind::Embeddings)?;
     let Answer { headers, body, .. } = gateway.call(id.to_owned(), &served, request).await?;
     let AnswerBody::Whole(body) = body else {
         return Err(Error::Internal("embeddings came as a stream".to_owned()).into());
     };
+    if is_explained {
+        return Ok((headers, [(CONTENT_TYPE, "application/json")], body).into_response());
+    }
     let reply: EmbedReply = serde_json::from_slice(&body).map_err(|error| Error::Upstream {
         status: 502,
         message: format!("the provider answered with something that is no list of embeddings: {error}"),
