@@ -1,5 +1,7 @@
 //! What passes to providers as it is: images, audio, files, batches, MLflow's raw proxy.
 
+use std::fmt::Write as _;
+
 use gateway::Outcome;
 use serde_json::{Value, json};
 
@@ -28,7 +30,7 @@ endpoints:
 fn form(fields: &[(&str, &str)], file: &str) -> String {
     let mut form = String::new();
     for (name, value) in fields {
-        form += &format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        write!(form, "--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
     }
     form + &format!(
         "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n\
