@@ -6,7 +6,7 @@ mod stream;
 
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -28,13 +28,20 @@ use crate::limits::retry_after_s;
 use crate::request::{Request, object};
 use crate::secrets::Secret;
 
+pub(super) use listing::{model, models};
+
+/// Whether a request comes from one of Google's clients.
+pub(super) fn is_google(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-goog-api-client") || headers.contains_key("x-goog-api-key")
+}
+
 pub(crate) fn router() -> Router<Gateway> {
     // Where Google's clients look, where those look who were given an address with the vendor's name, and MLflow's.
     let mut router = Router::new().route("/v1/models/{name}", post(call));
     for at in ["/v1beta", "/gemini/v1beta", "/gateway/gemini/v1beta"] {
         router = router
-            .route(&format!("{at}/models"), get(listing::models))
-            .route(&format!("{at}/models/{{name}}"), get(listing::model).post(call));
+            .route(&format!("{at}/models"), get(models))
+            .route(&format!("{at}/models/{{name}}"), get(model).post(call));
     }
     router
 }

@@ -1,8 +1,8 @@
 //! OpenAI's protocol: `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/models`.
 
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
@@ -104,15 +104,21 @@ pub(super) fn find(gateway: &Gateway, name: &str) -> Result<Served, Error> {
     })
 }
 
-/// `GET /v1/models`: endpoints, then routes.
-async fn models(State(gateway): State<Gateway>) -> Json<Value> {
+/// `GET /v1/models`: endpoints, then routes. Google's clients have a listing at this address, too, and say who they are.
+async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
+    if super::gemini::is_google(&headers) {
+        return super::gemini::models(State(gateway)).await.into_response();
+    }
     let names = gateway.endpoints().map(|it| it.name).chain(gateway.routes().map(|it| it.name));
     let models: Vec<Value> =
         names.filter_map(|it| gateway.served(&it).map(|served| model_json(&gateway, &served))).collect();
-    Json(json!({"object": "list", "data": models}))
+    Json(json!({"object": "list", "data": models})).into_response()
 }
 
-async fn model(State(gateway): State<Gateway>, Named(name): Named) -> Response {
+async fn model(State(gateway): State<Gateway>, Named(name): Named, headers: HeaderMap) -> Response {
+    if super::gemini::is_google(&headers) {
+        return super::gemini::model(State(gateway), Path(name)).await;
+    }
     match find(&gateway, &name) {
         Ok(served) => Json(model_json(&gateway, &served)).into_response(),
         Err(error) => failure(error.into()),

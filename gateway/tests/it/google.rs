@@ -195,5 +195,8 @@ async fn texts_are_embedded_one_by_one_or_together() {
     assert_eq!(got["embeddings"], json!([{"values": [1.5]}, {"values": [2.5]}]));
     let (_, got) = gateway.get("/v1beta/models").await;
     assert_eq!(got["models"][1]["name"], "models/gemini");
+    // Where Google's clients look whose version of the protocol is `v1`.
+    let request = gateway.http.get(format!("{}/v1/models", gateway.base)).header("x-goog-api-client", "gl-python");
+    assert_eq!(request.send().await.unwrap().json::<Value>().await.unwrap(), got);
     assert_eq!(got["models"][2]["supportedGenerationMethods"], json!(["embedContent", "batchEmbedContents"]));
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::losses::Losses;
 
 /// Functions become functions; what Google runs itself keeps its name: `{"type": "googleSearch", "googleSearch": {…}}`.
-pub(super) fn tools(body: &mut Map<String, Value>, chat: &mut Chat) -> Result<(), Error> {
+pub(super) fn tools(body: &mut Map<String, Value>, chat: &mut Chat, losses: &mut Losses) -> Result<(), Error> {
     let list = match body.remove("tools") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(list)) => list,
@@ -23,7 +23,7 @@ pub(super) fn tools(body: &mut Map<String, Value>, chat: &mut Chat) -> Result<()
                     let param = format!("tools[{index}].functionDeclarations");
                     return Err(Error::invalid(param.clone(), format!("`{param}` must be a list")));
                 };
-                chat.tools.extend(declarations.into_iter().map(function));
+                chat.tools.extend(declarations.into_iter().map(|it| function(it, losses)));
             } else {
                 chat.tools.push(Tool { rest: Rest::from_iter([(name.clone(), value)]), kind: name });
             }
@@ -32,10 +32,16 @@ pub(super) fn tools(body: &mut Map<String, Value>, chat: &mut Chat) -> Result<()
     Ok(())
 }
 
-fn function(declaration: Value) -> Tool {
+fn function(declaration: Value, losses: &mut Losses) -> Tool {
     let Value::Object(mut function) = declaration else {
         return Tool { kind: "function".to_owned(), rest: Rest::from_iter([("function".to_owned(), declaration)]) };
     };
+    for name in ["response", "responseJsonSchema", "behavior"] {
+        if function.remove(name).is_some() {
+            let why = "is left out, because chats do not say what a function gives, nor how it runs";
+            losses.add(format!("functionDeclarations.{name}"), why);
+        }
+    }
     let schema = function.remove("parametersJsonSchema");
     let parameters = function.remove("parameters").map(json_schema);
     if let Some(parameters) = schema.or(parameters) {

@@ -37,7 +37,7 @@ pub(crate) fn chat(body: &[u8], losses: &mut Losses) -> Result<Chat, Error> {
         turns.add(content, &format!("contents[{index}]"))?;
     }
     let mut chat = Chat { messages: turns.messages, ..Chat::default() };
-    options::tools(&mut body, &mut chat)?;
+    options::tools(&mut body, &mut chat, losses)?;
     options::tool_config(&mut body, &mut chat)?;
     options::generation_config(&mut body, &mut chat, losses)?;
     if let Some(tier) = body.remove("serviceTier") {
@@ -311,7 +311,7 @@ mod tests {
                     {"functionResponse": {"name": "f", "response": {"snake_key": 2}}}]},
             ],
             "tools": [{"functionDeclarations": [
-                {"name": "f", "description": "d", "parameters": {"type": "OBJECT", "properties": {
+                {"name": "f", "description": "d", "response": {"type": "STRING"}, "parameters": {"type": "OBJECT", "properties": {
                     "snake_key": {"type": "INTEGER", "nullable": true}}}}]}, {"google_search": {}}],
             "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}},
             "generationConfig": {"maxOutputTokens": 5, "temperature": 0.5, "topP": 0.9, "topK": 4, "candidateCount": 1,
@@ -346,7 +346,7 @@ mod tests {
                 "safetySettings": [{"category": "C", "threshold": "T"}],
             })
         );
-        assert_eq!(losses, Vec::<String>::new());
+        assert_eq!(losses, ["functionDeclarations.response"]);
     }
 
     #[test]

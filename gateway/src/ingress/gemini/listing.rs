@@ -11,7 +11,7 @@ use crate::Gateway;
 use crate::endpoint::Kind;
 
 /// `GET /v1beta/models`: endpoints, then routes. A configuration's fit one page.
-pub(super) async fn models(State(gateway): State<Gateway>) -> Json<Value> {
+pub(in crate::ingress) async fn models(State(gateway): State<Gateway>) -> Json<Value> {
     let models: Vec<Value> = gateway
         .endpoints()
         .map(|it| model_json(&it.name, it.kind))
@@ -21,7 +21,7 @@ pub(super) async fn models(State(gateway): State<Gateway>) -> Json<Value> {
 }
 
 /// `GET /v1beta/models/<name>`
-pub(super) async fn model(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+pub(in crate::ingress) async fn model(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
     match gateway.served(&name) {
         Some(served) => Json(model_json(&name, served.kind())).into_response(),
         None => failure(
