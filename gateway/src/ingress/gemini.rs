@@ -26,7 +26,6 @@ use crate::endpoint::Kind;
 use crate::http::read;
 use crate::limits::retry_after_s;
 use crate::request::{Request, object};
-use crate::secrets::Secret;
 
 pub(super) use listing::{model, models};
 
@@ -51,10 +50,7 @@ async fn call(State(gateway): State<Gateway>, Path(name): Path<String>, request:
     let id = Uuid::new_v4().to_string();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let mut response = match read(request).await {
-        Ok((caller, body)) => {
-            let caller = with_key(caller, &query);
-            answer(&gateway, &id, &name, &query, caller, body).await.unwrap_or_else(failure)
-        }
+        Ok((caller, body)) => answer(&gateway, &id, &name, &query, caller, body).await.unwrap_or_else(failure),
         Err(refused) => plain_error(refused.status, &refused.message),
     };
     let id = HeaderValue::try_from(id).expect("a UUID fits a header");
@@ -135,15 +131,6 @@ fn translated(body: &[u8], request: &Request) -> Result<Bytes, Error> {
 /// Google streams a list of answers, unless it is asked for events.
 fn is_sse(query: &str) -> bool {
     query.split('&').any(|it| matches!(it, "alt=sse" | "$alt=sse" | "%24alt=sse"))
-}
-
-/// Google's clients may put their key into the address.
-fn with_key(mut caller: Caller, query: &str) -> Caller {
-    if caller.key.is_none() {
-        let key = query.split('&').find_map(|it| it.strip_prefix("key="));
-        caller.key = key.filter(|it| !it.is_empty()).map(Secret::new);
-    }
-    caller
 }
 
 /// An error as a response.

@@ -73,7 +73,7 @@ async fn modelled(State(gateway): State<Gateway>, request: HttpRequest) -> Respo
     let query = request.uri().query().unwrap_or_default().to_owned();
     let named = header_of(request.headers(), &ENDPOINT);
     if let Some(boundary) = multipart::boundary(request.headers()) {
-        let caller = Caller { wants_explanation: is_wanted(request.uri()), ..Caller::of(request.headers()) };
+        let caller = caller_of(&request);
         let form = match multipart::open(request, &boundary).await {
             Ok(form) => form,
             Err(error) => return failure(error.into()),
@@ -105,7 +105,7 @@ async fn modelled(State(gateway): State<Gateway>, request: HttpRequest) -> Respo
 /// A request about what the provider stores; the header or the query names the endpoint.
 async fn stored(State(gateway): State<Gateway>, request: HttpRequest) -> Response {
     let path = below_v1(&request);
-    let caller = Caller { wants_explanation: is_wanted(request.uri()), ..Caller::of(request.headers()) };
+    let caller = caller_of(&request);
     let query = request.uri().query().unwrap_or_default();
     let in_query = query.split('&').find_map(|it| it.strip_prefix("endpoint=")).map(str::to_owned);
     let query = query.split('&').filter(|it| !it.starts_with("endpoint=")).collect::<Vec<_>>().join("&");
@@ -127,7 +127,7 @@ async fn proxy(
     Path((name, _)): Path<(String, String)>,
     request: HttpRequest,
 ) -> Response {
-    let caller = Caller { wants_explanation: is_wanted(request.uri()), ..Caller::of(request.headers()) };
+    let caller = caller_of(&request);
     // As it came: what is percent-encoded stays so.
     let prefix = "/gateway/proxy/".len() + request.uri().path()["/gateway/proxy/".len()..].find('/').unwrap_or(0) + 1;
     let path = request.uri().path()[prefix..].to_owned();
@@ -300,13 +300,20 @@ fn metered(
 /// The headers that pass: what the body is, what is wanted, and those that go to providers anyway.
 fn passed(headers: &HeaderMap) -> HeaderMap {
     let mut passed: HeaderMap =
-        Caller::of(headers).forwarded().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Caller::of(headers, None).forwarded().map(|(name, value)| (name.clone(), value.clone())).collect();
     for name in [CONTENT_TYPE, ACCEPT] {
         if let Some(value) = headers.get(&name) {
             passed.insert(name, value.clone());
         }
     }
     passed
+}
+
+fn caller_of(request: &HttpRequest) -> Caller {
+    Caller {
+        wants_explanation: is_wanted(request.uri()),
+        ..Caller::of(request.headers(), request.extensions().get().cloned())
+    }
 }
 
 fn with_length(mut headers: HeaderMap, length: Option<u64>) -> HeaderMap {
