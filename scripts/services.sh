@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command beside PostgreSQL and MariaDB servers of its own: `scripts/services.sh COMMAND…`.
-# Installs the two from Debian's packages when they are missing; services.py starts and stops them.
+# Installs the two, and the Redis server that tests start themselves, from Debian's packages when they are missing; services.py starts and stops them.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
@@ -35,6 +35,7 @@ install_quietly() {
 missing=()
 [ -n "${TIDEGATE_TEST_POSTGRES:-}" ] || postgres_folder >/dev/null || missing+=(postgresql)
 [ -n "${TIDEGATE_TEST_MYSQL:-}" ] || command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
-[ ${#missing[@]} -eq 0 ] || install_quietly "${missing[@]}" >&2 || die "the tests need the database servers ${missing[*]}"
+command -v redis-server >/dev/null || missing+=(redis-server)
+[ ${#missing[@]} -eq 0 ] || install_quietly "${missing[@]}" >&2 || die "the tests need the servers ${missing[*]}"
 
 PATH="$PATH:/usr/sbin:$(postgres_folder || true)" exec python3 scripts/services.py "$@"

@@ -1,0 +1,146 @@
+"""Virtual keys as users meet them: made on the command line, sent by the official client, refused in its words; and
+limits that replicas hold together through a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+import tidegate
+
+ASKED = [{"role": "user", "content": "hi"}]
+READY_S = 30  # redis-server needs a tenth of a second on an idle machine
+LIMIT = 40
+CALLS = 128
+
+
+def make_key(*args: str) -> dict:
+    done = tidegate.run("gateway", "keys", "create", *args, "--json")
+    assert done.code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def config(folder, upstream, **sections):
+    """A gateway's configuration; JSON is YAML, too."""
+    model = {"provider": "vllm", "name": "mock", "config": {"api_base": upstream.url + "/v1"}}
+    endpoints = [{"name": it, "endpoint_type": "llm/v1/chat", "model": model} for it in ("chat", "other")]
+    file = folder / "gateway.yaml"
+    file.write_text(json.dumps({"endpoints": endpoints} | sections))
+    return file
+
+
+def client(gateway, key: str) -> openai.OpenAI:
+    return openai.OpenAI(api_key=key, base_url=gateway.url + "/v1", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make_key("ci", "--team", "red", "--endpoint", "chat")
+
+
+@pytest.fixture(scope="module")
+def gateway(made, tmp_path_factory, upstream):
+    limits = [{"per": "key", "requests": 2, "window": "month"}]
+    file = config(tmp_path_factory.mktemp("keys"), upstream, keys=[made["entry"]], limits=limits)
+    with tidegate.Server.start("gateway", "--config", file) as server:
+        yield server
+
+
+def test_a_key_is_good_for_its_endpoint_and_its_limit(gateway, made):
+    ours = client(gateway, made["key"])
+    with pytest.raises(openai.PermissionDeniedError):
+        ours.chat.completions.create(model="other", messages=ASKED)
+    for remaining in ("1", "0"):
+        answered = ours.chat.completions.with_raw_response.create(model="chat", messages=ASKED)
+        assert answered.headers["x-ratelimit-limit-requests"] == "2"
+        assert answered.headers["x-ratelimit-remaining-requests"] == remaining
+        assert answered.parse().choices[0].message.content
+    with pytest.raises(openai.RateLimitError) as refused:
+        ours.chat.completions.create(model="chat", messages=ASKED)
+    assert int(refused.value.response.headers["retry-after"]) > 0
+
+
+def test_a_made_up_key_is_refused_and_told_to_nobody(gateway):
+    with pytest.raises(openai.AuthenticationError) as refused:
+        client(gateway, "tg-made-up-by-nobody").chat.completions.create(model="chat", messages=ASKED)
+    assert "tg-made-up-by-nobody" not in refused.value.response.text + gateway.log
+
+
+class Redis:
+    """A Redis of a test's own, which it may stop."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + READY_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None and time.monotonic() < end, "redis-server did not start"
+                time.sleep(0.05)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def redis():
+    if shutil.which("redis-server") is None:
+        assert not os.environ.get("CI"), "the tests need redis-server: scripts/services.sh installs it"
+        pytest.skip("there is no redis-server")
+    redis = Redis()
+    yield redis
+    redis.stop()
+
+
+def statuses(replicas, key: str) -> list[int]:
+    """What calls get that are made of all replicas at once."""
+
+    def ask(index: int) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        body = {"model": "chat", "messages": ASKED}
+        return replicas[index % len(replicas)].post("/v1/chat/completions", json=body, headers=headers).status_code
+
+    with ThreadPoolExecutor(32) as threads:
+        return list(threads.map(ask, range(CALLS)))
+
+
+def test_replicas_hold_one_limit_exactly(redis, made, tmp_path, upstream):
+    limits = [{"per": "key", "requests": LIMIT, "window": "month"}]
+    file = config(tmp_path, upstream, keys=[made["entry"]], limits=limits, redis={"url": redis.url})
+    start = lambda: tidegate.Server.start("gateway", "--config", file)  # noqa: E731
+    with start() as one, start() as two:
+        seen = statuses([one, two], made["key"])
+        assert (seen.count(200), seen.count(429)) == (LIMIT, CALLS - LIMIT)
+    # What was counted outlives the gateways.
+    with start() as three:
+        assert set(statuses([three], made["key"])) == {429}
+
+
+@pytest.mark.parametrize(("on_failure", "expected"), [("local", {200, 429}), ("reject", {503}), ("allow", {200})])
+def test_without_redis_the_configuration_says_what_happens(redis, made, tmp_path, upstream, on_failure, expected):
+    limits = [{"per": "key", "requests": LIMIT, "window": "month"}]
+    shared = {"url": redis.url, "on_failure": on_failure}
+    file = config(tmp_path, upstream, keys=[made["entry"]], limits=limits, redis=shared)
+    with tidegate.Server.start("gateway", "--config", file) as server:
+        assert client(server, made["key"]).chat.completions.create(model="chat", messages=ASKED)
+        redis.stop()
+        seen = statuses([server], made["key"])
+        assert set(seen) == expected
+        if on_failure == "local":
+            assert seen.count(200) == LIMIT
