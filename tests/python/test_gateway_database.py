@@ -181,6 +181,40 @@ def test_values_are_taken_literally(served, store, upstream, folder):
         assert key_of(served, endpoint, upstream) == f"Bearer {key}"
 
 
+@pytest.mark.parametrize(
+    ("provider", "settings"),
+    [
+        ("mlflow-model-serving", {"model_server_url": "{url}"}),
+        ("mlflow-model-serving", {"mlflow_model_server_url": "{url}"}),
+        ("huggingface-text-generation-inference", {"hf_server_url": "{url}"}),
+        ("databricks", {"host": "{url}"}),
+        ("bedrock", {"aws_region_name": "x.example.com/"}),
+        ("bedrock", {"aws_region_name": "us-east-1", "aws_web_identity_token_file": "/etc/passwd"}),
+        ("bedrock", {"aws_region_name": "us-east-1", "aws_sts_endpoint": "{url}"}),
+    ],
+    ids=lambda it: str(it)[:60],
+)
+def test_only_api_base_names_a_server(served, store, upstream, provider, settings):
+    settings = {key: value.format(url=upstream.url) for key, value in settings.items()}
+    secret = store.create_gateway_secret(name("secret"), {"api_key": KEY}, provider=provider, auth_config=settings)
+    model = store.create_gateway_model_definition(name("model"), secret.secret_id, provider, "m")
+    asked = len(upstream.requests)
+    assert ask(served, make_endpoint(store, model).name).status_code == 404
+    assert len(upstream.requests) == asked
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "mistral", "groq", "ollama", "databricks", "azure"])
+def test_vendors_are_told_what_they_need(served, store, upstream, provider):
+    settings = {"api_base": upstream.url} | ({"api_version": "2024-02-01"} if provider == "azure" else {})
+    secret = store.create_gateway_secret(name("secret"), {"api_key": KEY}, provider=provider, auth_config=settings)
+    model = store.create_gateway_model_definition(name("model"), secret.secret_id, provider, "mock-model")
+    endpoint = make_endpoint(store, model)
+    asked = len(upstream.requests)
+    ask(served, endpoint.name)
+    assert len(upstream.requests) > asked, served.log[-2000:]
+    assert any(KEY in it for it in upstream.requests[asked][1].values())
+
+
 def test_a_broken_model_disturbs_no_other(served, store, upstream):
     secret = store.create_gateway_secret(name("secret"), {"api_key": "x"})
     for provider in ("no-such-vendor", "local"):

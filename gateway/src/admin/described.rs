@@ -14,6 +14,9 @@ pub(super) fn described(name: &str, model: &ServedModel, secret: Map<String, Val
     // An address in the encrypted part was never checked; MLflow passes over it too.
     settings.extend(secret.into_iter().filter(|(key, _)| key != "api_base"));
     settings.retain(|_, value| value.as_str() != Some(""));
+    for key in ["aws_region", "aws_region_name", "vertex_location", "vertex_project"] {
+        check_label(&settings, key)?;
+    }
     match provider.as_str() {
         "local" => return Err("local models are for the operator's own configuration file".to_owned()),
         "openai" if !is_azure(&settings) => {
@@ -26,21 +29,23 @@ pub(super) fn described(name: &str, model: &ServedModel, secret: Map<String, Val
         }
         "bedrock" | "bedrock-converse" | "amazon-bedrock" => {
             "bedrock".clone_into(&mut provider);
-            rename(&mut settings, "aws_region_name", "aws_region");
-            rename(&mut settings, "aws_role_name", "aws_role_arn");
             if matches!(mode.as_deref(), None | Some("api_key")) {
                 rename(&mut settings, "api_key", "aws_bearer_token");
             }
-        }
-        "databricks" | "databricks-model-serving" => {
-            "databricks".clone_into(&mut provider);
-            rename(&mut settings, "api_base", "host");
-            rename(&mut settings, "api_key", "token");
         }
         _ => {}
     }
     let described = json!({"provider": provider, "name": model.model_name, "config": settings});
     Ok(json!({"name": name, "endpoint_type": "llm/v1/chat", "model": described}))
+}
+
+/// Parts of a server's name must not turn it into another one.
+fn check_label(settings: &Map<String, Value>, key: &str) -> Result<(), String> {
+    let is_label = |text: &str| text.chars().all(|it| it.is_ascii_alphanumeric() || it == '-');
+    match settings.get(key).and_then(Value::as_str).filter(|it| !is_label(it)) {
+        Some(text) => Err(format!("`{key}` is `{text}`; it has letters, digits and hyphens alone")),
+        None => Ok(()),
+    }
 }
 
 fn is_azure(settings: &Map<String, Value>) -> bool {

@@ -24,6 +24,13 @@ pub(crate) enum Origin {
     },
 }
 
+impl Origin {
+    /// Whether an address that was chosen must lead to a public server.
+    pub(crate) fn must_be_public(self) -> bool {
+        self == Self::Database { must_be_public: true }
+    }
+}
+
 /// One endpoint, described as in a file: `{name, endpoint_type, model: {provider, name, config}}`.
 pub(crate) fn endpoint_of(described: &Value, origin: Origin) -> Result<EndpointConfig, ConfigError> {
     let file = Path::new("(database)");

@@ -111,6 +111,9 @@ pub(super) fn read(
     for setting in vendor {
         let prefixed = format!("{prefix}{}", setting.name);
         let place = entries.as_mut().and_then(|it| it.take(setting.name).or_else(|| it.take(&prefixed)));
+        if let Some(place) = place.as_ref().filter(|_| !is_open(setting, world.env.origin)) {
+            return Err(place.error("is for the operator's own configuration file; name the server with `api_base`"));
+        }
         match place {
             Some(place) if let Form::Group(inner) = setting.form => {
                 settings.0.extend(read(Some(&place), model, provider, prefix, inner, world)?.0);
@@ -140,6 +143,17 @@ pub(super) fn read(
         stranger(key, &place, &names)?;
     }
     Ok(settings)
+}
+
+/// Whether a setting may be given by whoever describes the endpoint. Over the API that is no file of this machine, and
+/// no address but the one that is checked; tables are for the file too, for no secret has any.
+fn is_open(setting: &Setting, origin: Origin) -> bool {
+    match setting.form {
+        _ if origin == Origin::File => true,
+        Form::Path | Form::Headers | Form::Group(_) => false,
+        Form::Address => setting.name == "api_base",
+        _ => true,
+    }
 }
 
 fn advice(form: Form, key: &str) -> String {

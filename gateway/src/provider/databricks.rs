@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::grant::{Grant, Granted};
 use super::near::{Near, Rules};
 use super::openai::sensitive;
+use super::upstream::client;
 use super::{Clients, Provider, Remote, Sign};
 use crate::config::{EndpointConfig, Form, Setting, Settings};
 use crate::endpoint::Kind;
@@ -59,7 +60,9 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let mut upstream = clients.upstream_at(endpoint, &base, headers)?;
     upstream = match (token, principal) {
         (Some(token), _) => upstream.with_secret(token),
-        (None, Some(principal)) => upstream.signed(Arc::new(Signer::new(principal, &base)?)),
+        (None, Some(principal)) => {
+            upstream.signed(Arc::new(Signer::new(principal, &base, endpoint.origin.must_be_public())?))
+        }
         (None, None) => {
             return Err(
                 "Databricks needs `databricks_token`, or `client_id` and `client_secret` of a service principal; \
@@ -135,15 +138,10 @@ struct Signer {
 }
 
 impl Signer {
-    fn new(principal: Principal, base: &Url) -> Result<Self, String> {
+    fn new(principal: Principal, base: &Url, must_be_public: bool) -> Result<Self, String> {
         let mut address = base.clone();
         address.set_path("/oidc/v1/token");
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be built: {error}"))?;
+        let client = client(&address, TIMEOUT, must_be_public)?;
         let secret = principal.secret.clone();
         let granted = Granted::new(move || ask(client.clone(), address.clone(), principal.clone()).boxed());
         Ok(Self { granted, secret })
@@ -177,6 +175,7 @@ async fn ask(client: Client, address: Url, principal: Principal) -> Result<Grant
     let asked = Instant::now();
     let mut response = client
         .post(address.clone())
+        .timeout(TIMEOUT)
         .basic_auth(&principal.id, Some(principal.secret.reveal()))
         .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body("grant_type=client_credentials&scope=all-apis")

@@ -19,7 +19,7 @@ use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Outgoing, Sign};
-use crate::config::{EndpointConfig, Origin, Timeouts};
+use crate::config::{EndpointConfig, Timeouts};
 use crate::explain::{Explained, ExplainedHttp};
 use crate::losses::Losses;
 use crate::secrets::Secret;
@@ -69,27 +69,35 @@ impl Clients {
         base: &str,
         headers: HeaderMap,
     ) -> Result<Upstream, String> {
-        let base = match endpoint.settings.address("api_base") {
-            Some(base) => base.clone(),
-            None => Url::parse(base).map_err(|error| format!("`{base}` is no address: {error}"))?,
-        };
-        self.upstream_at(endpoint, &base, headers)
+        if let Some(base) = endpoint.settings.address("api_base") {
+            return self.upstream_at(endpoint, base, headers);
+        }
+        // The vendors' own addresses, which nobody chose over the API, are trusted.
+        let base = Url::parse(base).map_err(|error| format!("`{base}` is no address: {error}"))?;
+        self.upstream_in(endpoint, &base, headers, false)
     }
 
-    /// An endpoint's server at a given address.
+    /// An endpoint's server at an address that its configuration names, whole or in parts.
     pub(super) fn upstream_at(
         &mut self,
         endpoint: &EndpointConfig,
         base: &Url,
+        headers: HeaderMap,
+    ) -> Result<Upstream, String> {
+        self.upstream_in(endpoint, base, headers, endpoint.origin.must_be_public())
+    }
+
+    fn upstream_in(
+        &mut self,
+        endpoint: &EndpointConfig,
+        base: &Url,
         mut headers: HeaderMap,
+        must_be_public: bool,
     ) -> Result<Upstream, String> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(more) = endpoint.settings.headers("headers") {
             headers.extend(more.clone());
         }
-        // The vendors' own addresses, which nobody chose over the API, are trusted.
-        let must_be_public = endpoint.origin == Origin::Database { must_be_public: true }
-            && endpoint.settings.address("api_base").is_some();
         let key = (base.origin().ascii_serialization(), endpoint.timeouts.connect, must_be_public);
         let client = match self.built.get(&key).or_else(|| self.before.get(&key)) {
             Some(client) => client.clone(),
