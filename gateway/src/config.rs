@@ -5,6 +5,7 @@ mod database;
 mod guardrails;
 mod keys;
 mod measures;
+mod otlp;
 mod prices;
 mod quotas;
 mod resilience;
@@ -27,6 +28,7 @@ use crate::endpoint::Kind;
 use crate::health::BreakerConfig;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
+use crate::otlp::OtlpConfig;
 use crate::provider::{self, Vendor};
 use crate::quota::QuotaConfig;
 use crate::routing::Strategy;
@@ -50,6 +52,7 @@ pub struct Config {
     pub(crate) prices: Prices,
     pub(crate) keys: Vec<Arc<VirtualKey>>,
     pub(crate) quotas: QuotaConfig,
+    pub(crate) otlp: Option<OtlpConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +129,13 @@ impl Config {
         Self::load_with_env(file, &|name| std::env::var(name).ok())
     }
 
+    /// What a gateway without a file is told by the environment.
+    pub fn of_environment() -> Result<Self, ConfigError> {
+        let env = Outside { variable: &|name| std::env::var(name).ok(), origin: Origin::File };
+        let otlp = otlp::of_environment(&env).map_err(ConfigError::Start)?;
+        Ok(Self { otlp, ..Self::default() })
+    }
+
     /// Reads a file; `env` gives the value of a variable.
     pub fn load_with_env(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
@@ -159,7 +169,11 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
     let redis = table.take("redis").map(|it| quotas::redis(&it, env)).transpose()?;
     let quotas = QuotaConfig { rules, redis };
-    table.finish(&["endpoints", "routes", "prices", "keys", "limits", "budgets", "redis"])?;
+    let otlp = match table.take("otlp") {
+        Some(it) => Some(otlp::read(&it, env)?),
+        None => otlp::of_environment(env).map_err(ConfigError::Start)?,
+    };
+    table.finish(&["endpoints", "routes", "prices", "keys", "limits", "budgets", "redis", "otlp"])?;
 
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
@@ -170,7 +184,8 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         None => Vec::new(),
     };
     resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
-    let config = Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), keys, quotas };
+    let config =
+        Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), keys, quotas, otlp };
     guardrails::check_judges(&config)?;
     cache::check_vectors(&config)?;
     Ok(config)

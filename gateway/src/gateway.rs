@@ -19,6 +19,7 @@ use crate::http::status_of;
 use crate::metering::{Meter, Recorder, unix_ns};
 use crate::model::EndpointModel;
 use crate::observe::Metrics;
+use crate::otlp::Exporter;
 use crate::provider::{Clients, Locals, OpenLocal};
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
@@ -66,6 +67,9 @@ impl Gateway {
             locals: Locals::new(parts.open_local),
             caches: Arc::new(Caches::default()),
         };
+        let metrics = Metrics::default();
+        let exporter = config.otlp.clone().map(|it| Exporter::start(it, metrics.clone())).transpose();
+        let exporter = exporter.map_err(ConfigError::Start)?;
         let kept = Kept { config, added: Added::default() };
         let state = State::build(&kept.config, &kept.added, &mut workshop, &State::default())?;
         let reloads = Reloads { generation: 1, loaded_unix_ms: unix_ms(), ..Reloads::default() };
@@ -74,7 +78,7 @@ impl Gateway {
             kept: Mutex::new(kept),
             workshop: Mutex::new(workshop),
             reloads: Mutex::new(reloads),
-            recorder: Arc::new(Recorder::new(parts.calls)),
+            recorder: Arc::new(Recorder::new(parts.calls, metrics, exporter)),
             started_unix_s: llm::unix_seconds(),
         })))
     }
@@ -127,6 +131,13 @@ impl Gateway {
     /// Records that found the channel full.
     pub fn dropped_calls(&self) -> u64 {
         self.0.recorder.dropped()
+    }
+
+    /// Sends to the collector what still waits for it, where there is one.
+    pub async fn flush(&self) {
+        if let Some(exporter) = &self.0.recorder.exporter {
+            exporter.flush().await;
+        }
     }
 
     /// Records of calls that were taken and could not be kept; they are told with the metrics.

@@ -28,6 +28,7 @@ mod losses;
 mod metering;
 mod model;
 mod observe;
+mod otlp;
 mod provider;
 mod quota;
 mod request;

@@ -21,6 +21,7 @@ use crate::guardrails::{Decision, Decisions};
 use crate::http::status_of;
 use crate::losses::{Loss, Losses};
 use crate::observe::{InFlight, Metrics, TraceParent};
+use crate::otlp::Exporter;
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 use assembly::Assembly;
@@ -144,18 +145,27 @@ impl Outcome {
 pub(crate) struct Recorder {
     sender: Option<Sender<Call>>,
     pub(crate) metrics: Metrics,
+    pub(crate) exporter: Option<Exporter>,
 }
 
 impl Recorder {
-    pub(crate) fn new(sender: Option<Sender<Call>>) -> Self {
-        Self { sender, metrics: Metrics::default() }
+    pub(crate) fn new(sender: Option<Sender<Call>>, metrics: Metrics, exporter: Option<Exporter>) -> Self {
+        Self { sender, metrics, exporter }
     }
 
     pub(crate) fn dropped(&self) -> u64 {
         self.metrics.dropped_records()
     }
 
+    /// Whether anybody wants to see what was asked and answered.
+    fn keeps_content(&self) -> bool {
+        self.sender.is_some() || self.exporter.as_ref().is_some_and(Exporter::captures_content)
+    }
+
     fn record(&self, call: Call) {
+        if self.exporter.as_ref().is_some_and(|it| !it.take(&call)) {
+            self.metrics.dropped_exports("queue", 1);
+        }
         // Only a full channel loses a record: a closed one has nobody left to tell.
         if let Some(sender) = &self.sender
             && let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = sender.try_send(call)
@@ -189,7 +199,7 @@ impl Meter {
         request: &Request,
         permit: Permit,
     ) -> Self {
-        let is_recording = recorder.sender.is_some();
+        let is_recording = recorder.keeps_content();
         let call = Call {
             id,
             // Until somebody is asked; a call that is stopped before keeps it.
@@ -269,7 +279,7 @@ impl Meter {
 
     /// The request has become another one, which the record shows in its place.
     pub(crate) fn asks(&mut self, request: &Request) {
-        if self.recorder.sender.is_some()
+        if self.recorder.keeps_content()
             && let Some(call) = &mut self.call
         {
             call.request = recorded(&request.body);
@@ -336,7 +346,7 @@ impl Meter {
     /// The whole answer has come. Gives what it cost.
     pub(crate) fn whole(mut self, body: &Bytes, form: Dialect, facts: &WholeFacts<'_>) -> Option<Usd> {
         let mut call = self.call.take()?;
-        call.response = self.recorder.sender.is_some().then(|| recorded(body));
+        call.response = self.recorder.keeps_content().then(|| recorded(body));
         call.usage = facts.usage(form);
         self.tier = facts.tier();
         self.finish(call, Outcome::Ok)
@@ -366,7 +376,7 @@ impl Meter {
         call.duration = self.started.elapsed();
         call.outcome = outcome;
         call.decisions = self.decisions.take().map(|it| it.list()).unwrap_or_default();
-        if call.streamed && self.recorder.sender.is_some() {
+        if call.streamed && self.recorder.keeps_content() {
             call.response = self.assembly.to_json(call.usage.as_ref());
         }
         call.cost = call.usage.as_ref().and_then(|it| cost::of(self.price.as_deref(), &call.provider, it, self.tier));

@@ -28,18 +28,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::{Call, EndpointHealth, Reloads};
+use crate::{CacheUse, Call, EndpointHealth, Reloads};
 use labels::{
-    AttemptLabels, CacheLabels, CallLabels, DecisionLabels, EndpointLabels, ModelLabels, RefusedLabels, RouteLabels,
-    TokenLabels, TokenUsageLabels,
+    AttemptLabels, CacheLabels, CallLabels, DecisionLabels, EndpointLabels, ExportLabels, KeyCallLabels, KeyLabels,
+    ModelLabels, RefusedLabels, RouteLabels, TokenLabels, TokenUsageLabels,
 };
 use names::Names;
 pub use parent::TraceParent;
 use series::{AllSeries, Series};
+pub(crate) use series::{operation, provider};
 
 /// Endpoints that are told apart: each has some sixty lines, which a scrape of a few MiB still bears.
 const ENDPOINTS_MAX: usize = 1000;
-/// Guardrails, and names that were asked for, that are told apart.
+/// Keys, and guardrails and names that were asked for, that are told apart.
 const NAMES_MAX: usize = 256;
 
 /// Seconds, as OpenTelemetry's conventions cut the duration of a call to a model.
@@ -91,6 +92,11 @@ struct Inner {
     in_flight: Gauge,
     dropped: Counter,
     lost: Counter,
+    key_calls: Family<KeyCallLabels, Counter>,
+    key_tokens: Family<KeyLabels, Counter>,
+    key_cost: Family<KeyLabels, Counter<f64, AtomicU64>>,
+    keys: Names,
+    exports: Family<ExportLabels, Counter>,
     generation: Counter,
     reloads_refused: Counter,
     requests: Family<RouteLabels, Histogram>,
@@ -119,6 +125,11 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             dropped: Counter::default(),
             lost: Counter::default(),
+            key_calls: Family::default(),
+            key_tokens: Family::default(),
+            key_cost: Family::default(),
+            keys: Names::new(NAMES_MAX),
+            exports: Family::default(),
             generation: Counter::default(),
             reloads_refused: Counter::default(),
             requests: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
@@ -157,6 +168,9 @@ impl Inner {
         it.register("tidegate_guardrail_decisions", "What guardrails found", self.decisions.clone());
         it.register("tidegate_lost_fields", "Fields that a provider had no words for", self.losses.clone());
         it.register("tidegate_calls_refused", "Calls that never began: limits, budgets, keys", self.refused.clone());
+        it.register("tidegate_key_calls", "Calls by the name of the caller's key", self.key_calls.clone());
+        it.register("tidegate_key_tokens", "Tokens of its calls, input and output", self.key_tokens.clone());
+        it.register("tidegate_key_cost_usd", "What its calls cost in US dollars", self.key_cost.clone());
         it.register("tidegate_calls_in_flight", "Calls under way, streams included", self.in_flight.clone());
         it.register(
             "tidegate_records_dropped",
@@ -168,6 +182,7 @@ impl Inner {
             "Records of calls that the database did not take, however often it was asked",
             self.lost.clone(),
         );
+        it.register("tidegate_exports_dropped", "Calls whose spans did not reach the collector", self.exports.clone());
         it.register(
             "tidegate_configurations",
             "Configurations served so far, the first one included",
@@ -214,6 +229,9 @@ impl Metrics {
     pub(crate) fn finished(&self, call: &Call) {
         log::line(call);
         self.series(call).observe(call);
+        if let Some(caller) = &call.caller {
+            self.called_by(&caller.key, call);
+        }
         for attempt in &call.attempts {
             let (endpoint, status) = (self.0.names.bounded(&attempt.endpoint), series::status(&attempt.outcome));
             self.0.attempts.get_or_create(&AttemptLabels { endpoint, status }).inc();
@@ -225,6 +243,19 @@ impl Metrics {
                 verdict: decision.verdict.word(),
             };
             self.0.decisions.get_or_create(&labels).inc();
+        }
+    }
+
+    fn called_by(&self, key: &str, call: &Call) {
+        let key = self.0.keys.bounded(key);
+        let labels = KeyCallLabels { key: key.clone(), status: series::status(&call.outcome) };
+        self.0.key_calls.get_or_create(&labels).inc();
+        let labels = KeyLabels { key };
+        if let Some(usage) = call.usage.as_ref().filter(|_| !matches!(call.cache, Some(CacheUse::Hit { .. }))) {
+            self.0.key_tokens.get_or_create(&labels).inc_by(usage.total_tokens);
+        }
+        if let Some(cost) = &call.cost {
+            self.0.key_cost.get_or_create(&labels).inc_by(series::usd(cost.total));
         }
     }
 
@@ -241,6 +272,11 @@ impl Metrics {
     /// Records were lost after they had been taken.
     pub(crate) fn lost_records(&self, count: u64) {
         self.0.lost.inc_by(count);
+    }
+
+    /// Calls were not exported, because the `queue` was full or the `collector` did not take them.
+    pub(crate) fn dropped_exports(&self, reason: &'static str, count: u64) {
+        self.0.exports.get_or_create(&ExportLabels { reason }).inc_by(count);
     }
 
     fn series(&self, call: &Call) -> Arc<Series> {

@@ -31,6 +31,9 @@ pub(crate) struct Stop {
     pub(crate) finish_timeout: Duration,
 }
 
+/// How long a collector may keep a server that is to stop from stopping.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How often the log tells of calls that were not recorded.
 const DROPPED_CALLS_PERIOD: Duration = Duration::from_secs(10);
 
@@ -50,7 +53,7 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     let gateway_config = match config.gateway.as_deref() {
         Some(file) => Some(load_gateway_config(file)?),
         // Without a file there may still be endpoints in the database.
-        None => config.has_administration().then(gateway::Config::default),
+        None => config.has_administration().then(gateway::Config::of_environment).transpose()?,
     };
     let admin_options = config.has_administration().then(admin::options).transpose()?;
     let listener = bind(&config.listen()).await?;
@@ -78,9 +81,12 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     let reloading = gateway.clone().map(reload::watch).transpose()?;
     let draining = CancellationToken::new();
-    let app = app::everything(tracking, gateway, admin, &config, draining.clone());
+    let app = app::everything(tracking, gateway.clone(), admin, &config, draining.clone());
     serve(listener, app, config.static_prefix(), stop, draining).await?;
     drop((dropped, reloading));
+    if let Some(gateway) = &gateway {
+        export_the_rest(gateway).await;
+    }
     recorder.finish().await;
     Ok(())
 }
@@ -112,7 +118,8 @@ pub(crate) async fn gateway_alone(
     guard: Guard,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let config = config.as_deref().map(load_gateway_config).transpose()?.unwrap_or_default();
+    let config = config.as_deref().map(load_gateway_config).transpose()?;
+    let config = config.map_or_else(gateway::Config::of_environment, Ok)?;
     let options = admin::options()?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
@@ -134,11 +141,20 @@ pub(crate) async fn gateway_alone(
     }
     let _reloading = reload::watch(gateway.clone())?;
     let draining = CancellationToken::new();
-    serve(listener, app::gateway_alone(gateway, guard, draining.clone()), "", stop, draining).await
+    serve(listener, app::gateway_alone(gateway.clone(), guard, draining.clone()), "", stop, draining).await?;
+    export_the_rest(&gateway).await;
+    Ok(())
 }
 
 fn load_gateway_config(file: &Path) -> anyhow::Result<gateway::Config> {
     Ok(gateway::Config::load(file)?)
+}
+
+/// Exports the spans that still wait, if that does not take too long.
+async fn export_the_rest(gateway: &Gateway) {
+    if tokio::time::timeout(EXPORT_TIMEOUT, gateway.flush()).await.is_err() {
+        tracing::warn!("stopping without the spans that the collector did not take in time");
+    }
 }
 
 /// Says in the log when calls found no room to be recorded.

@@ -15,7 +15,7 @@ pub(super) fn line(call: &Call) {
             if tracing::enabled!(target: TARGET, tracing::Level::WARN) {
                 let facts = Facts::of(call);
                 tracing::warn!(target: TARGET, call = call.id, endpoint = call.endpoint, route = call.route,
-                    provider = call.provider, model = call.model, kind = call.kind.word(), status, message,
+                    key = call.caller.as_ref().map(|it| it.key.as_str()), provider = call.provider, model = call.model, kind = call.kind.word(), status, message,
                     streamed = call.streamed, attempts = call.attempts.len(), duration_ms = facts.duration_ms,
                     "a call failed");
             }
@@ -30,7 +30,7 @@ pub(super) fn line(call: &Call) {
                     Outcome::Cancelled => 499,
                 };
                 tracing::info!(target: TARGET, call = call.id, endpoint = call.endpoint, route = call.route,
-                    provider = call.provider, model = call.model, kind = call.kind.word(), status,
+                    key = call.caller.as_ref().map(|it| it.key.as_str()), provider = call.provider, model = call.model, kind = call.kind.word(), status,
                     streamed = call.streamed, attempts = call.attempts.len(), duration_ms = facts.duration_ms,
                     first_token_ms = facts.first_token_ms, input_tokens = facts.input_tokens,
                     output_tokens = facts.output_tokens, cost_usd = facts.cost_usd, cache = facts.cache,

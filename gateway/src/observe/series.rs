@@ -58,7 +58,7 @@ impl AllSeries {
 }
 
 /// What the conventions call a kind of call.
-fn operation(kind: Kind) -> &'static str {
+pub(crate) fn operation(kind: Kind) -> &'static str {
     match kind {
         Kind::Chat => "chat",
         Kind::Completions => "text_completion",
@@ -67,7 +67,7 @@ fn operation(kind: Kind) -> &'static str {
 }
 
 /// What the conventions call a provider.
-fn provider(name: &str) -> &str {
+pub(crate) fn provider(name: &str) -> &str {
     match name {
         "bedrock" | "amazon-bedrock" => "aws.bedrock",
         "azure" => "azure.ai.openai",
@@ -183,7 +183,7 @@ impl Series {
 
 /// Dollars for a graph; records keep the exact sum.
 #[expect(clippy::cast_precision_loss, reason = "a graph shows no more digits than a float has")]
-fn usd(amount: Usd) -> f64 {
+pub(super) fn usd(amount: Usd) -> f64 {
     amount.picos() as f64 / 1e12
 }
 

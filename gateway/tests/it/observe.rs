@@ -1,5 +1,7 @@
 //! What `GET /metrics` tells of calls, by name, label and value.
 
+mod otlp;
+
 use serde_json::json;
 
 use crate::support::{Provider, Reply, TestGateway, hello};
