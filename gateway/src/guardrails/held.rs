@@ -87,6 +87,9 @@ impl State {
     }
 
     fn hear(&mut self, chunk: &str) -> Result<(), Error> {
+        if self.guardrails.is_empty() {
+            return Ok(());
+        }
         self.bytes += chunk.len();
         if self.bytes > HELD_BYTES_MAX {
             let why = format!("the answer is longer than {HELD_BYTES_MAX} bytes");
@@ -96,7 +99,8 @@ impl State {
             // Nobody objects to letting it pass unjudged.
             self.guardrails.clear();
             self.is_holding = false;
-            self.bytes = 0;
+            self.said.clear();
+            return Ok(());
         }
         let Ok(chunk) = serde_json::from_str::<Value>(chunk) else { return Ok(()) };
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {

@@ -335,3 +335,68 @@ fn a_wrong_guardrail_is_told_with_its_place() {
         assert!(error.contains(expected), "{guardrail}: {error}");
     }
 }
+
+#[tokio::test]
+async fn other_formats_are_masked_in_their_own_words() {
+    let provider = Provider::start().await;
+    let yaml = "
+endpoints:
+  - name: claude
+    endpoint_type: llm/v1/chat
+    model: {provider: anthropic, name: claude-test, config: {anthropic_api_key: $KEY, api_base: BASE}}
+    guardrails: [{name: private, type: pii, action: mask}, {name: words, type: regex, patterns: [falcon], action: block}]
+";
+    let mut gateway = TestGateway::start(yaml, &provider).await;
+    let ask = |text: &str, stream: bool| {
+        json!({"model": "claude", "max_tokens": 99, "stream": stream,
+            "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]})
+    };
+    // Anthropic speaks the caller's format, and is nevertheless looked at.
+    provider.will(Reply::json(
+        200,
+        &json!({"id": "m1", "type": "message", "role": "assistant", "model": "claude-test", "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": "Write to b@c.de"}], "usage": {"input_tokens": 3, "output_tokens": 4}})
+        .to_string(),
+    ));
+    let (status, body) = gateway.ask("/v1/messages", &ask("I am ada@example.com", false)).await;
+    assert_eq!((status, &body["type"]), (200, &json!("message")), "{body}");
+    assert_eq!(body["content"], json!([{"type": "text", "text": "Write to [EMAIL]"}]));
+    assert_eq!((&body["stop_reason"], &body["usage"]["output_tokens"]), (&json!("end_turn"), &json!(4)));
+    assert!(provider.seen()[0].body["messages"].to_string().contains("I am [EMAIL]"));
+
+    let mut wire = Vec::new();
+    for event in [
+        json!({"type": "message_start", "message": {"id": "m1", "type": "message", "role": "assistant", "content": [],
+            "model": "claude-test", "stop_reason": null, "usage": {"input_tokens": 3, "output_tokens": 1}}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Write to b@"}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "c.de now"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}}),
+        json!({"type": "message_stop"}),
+    ] {
+        llm::sse::encode(event["type"].as_str(), &event.to_string(), &mut wire);
+    }
+    let wire = String::from_utf8(wire).unwrap();
+    provider.will(Reply::sse(&wire));
+    let text = gateway.post("/v1/messages", &ask("hi", true)).await.text().await.unwrap();
+    let events = text.lines().filter_map(|it| it.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(|it| serde_json::from_str(it).unwrap()).collect();
+    let said: String = events.iter().filter_map(|it| it["delta"]["text"].as_str()).collect();
+    assert_eq!(said, "Write to [EMAIL] now", "{text}");
+    assert_eq!(events.last().unwrap()["type"], "message_stop", "{text}");
+    for _ in 0..2 {
+        assert_eq!(gateway.calls.recv().await.unwrap().outcome, Outcome::Ok);
+    }
+
+    // A block in the middle of a stream, and one before there is a call, in Anthropic's shape.
+    provider.will(Reply::sse(&wire.replace("b@", "the falc").replace("c.de", "on")));
+    let text = gateway.post("/v1/messages", &ask("hi", true)).await.text().await.unwrap();
+    assert!(text.contains("\"type\":\"error\"") && !text.contains("falc\""), "{text}");
+    let (status, body) = gateway.ask("/v1/messages", &ask("the falcon", false)).await;
+    assert_eq!(
+        (status, &body["type"], &body["error"]["type"]),
+        (400, &json!("error"), &json!("invalid_request_error"))
+    );
+    assert_eq!(provider.seen().len(), 3);
+}
