@@ -1,6 +1,7 @@
 //! The gateway's addresses, each handed to the ingress of its protocol.
 
 mod body;
+mod docs;
 mod error;
 mod named;
 mod state;
@@ -27,5 +28,6 @@ pub fn router(gateway: Gateway) -> Router {
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
         .merge(observe::http::router())
         .merge(state::router())
+        .merge(docs::router())
         .with_state(gateway)
 }

@@ -22,6 +22,7 @@ mod messages;
 mod mlflow;
 mod observe;
 mod openai;
+mod openapi;
 mod passthrough;
 mod recordings;
 mod reload;
