@@ -86,10 +86,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def start(upstream: ScriptedUpstream, folder: Path) -> tidegate.Server:
-    """A gateway whose endpoints lead to the upstream."""
+def start(upstream: ScriptedUpstream, folder: Path, more: str = "") -> tidegate.Server:
+    """A gateway whose endpoints, those of `more` among them, lead to the upstream."""
     path = folder / "gateway.yaml"
-    path.write_text(CONFIG.format(url=upstream.url))
+    path.write_text((CONFIG.rstrip() + more).format(url=upstream.url))
     return tidegate.Server.start("gateway", "--config", path, env={"SCRIPTED_KEY": KEY})
 
 

@@ -34,11 +34,13 @@ pub(super) async fn answer(
     if is_explained {
         return Ok((headers, [(CONTENT_TYPE, "application/json")], body).into_response());
     }
-    let reply: EmbedReply = serde_json::from_slice(&body).map_err(|error| Error::Upstream {
+    let mut reply: EmbedReply = serde_json::from_slice(&body).map_err(|error| Error::Upstream {
         status: 502,
         message: format!("the provider answered with something that is no list of embeddings: {error}"),
         body: None,
     })?;
+    // OpenAI's vectors are numbered, Google's are known by their place.
+    reply.data.sort_by_key(|it| it.index);
     let mut vectors: Vec<Value> = reply.data.into_iter().map(|it| json!({"values": it.embedding})).collect();
     let mut out = if is_one {
         json!({"embedding": if vectors.is_empty() { Value::Null } else { vectors.swap_remove(0) }})
