@@ -44,12 +44,17 @@ pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// `object` with fields replaced, or appended where it has none of that name. The changes are names and JSON.
 pub(crate) fn patch(object: &[u8], changes: &[(&str, &str)]) -> serde_json::Result<Vec<u8>> {
+    reshaped(object, &[], changes)
+}
+
+/// As [`patch`], without some fields.
+pub(crate) fn reshaped(object: &[u8], gone: &[&str], changes: &[(&str, &str)]) -> serde_json::Result<Vec<u8>> {
     let fields: Fields<'_> = serde_json::from_slice(object)?;
     let grown: usize = changes.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     let mut out = Vec::with_capacity(object.len() + grown);
     out.push(b'{');
     for (key, value) in &fields.0 {
-        if changes.iter().all(|(name, _)| name != key) {
+        if changes.iter().all(|(name, _)| name != key) && gone.iter().all(|name| name != key) {
             push(&mut out, key, value.get());
         }
     }

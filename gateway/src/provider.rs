@@ -25,6 +25,7 @@ mod remote;
 mod tgi;
 mod upstream;
 mod vectors;
+mod vertex;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -136,6 +137,7 @@ enum Make {
     Anthropic,
     Bedrock,
     Gemini,
+    Vertex,
     Cohere,
     Ollama,
     Mistral,
@@ -154,6 +156,8 @@ const OWN: &[Vendor] = &[
     Vendor { name: "bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "amazon-bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "gemini", prefix: "gemini_", settings: gemini::SETTINGS, make: Make::Gemini },
+    Vendor { name: "vertex", prefix: "vertex_", settings: vertex::SETTINGS, make: Make::Vertex },
+    Vendor { name: "vertex-ai", prefix: "vertex_", settings: vertex::SETTINGS, make: Make::Vertex },
     Vendor { name: "cohere", prefix: "cohere_", settings: cohere::SETTINGS, make: Make::Cohere },
     Vendor { name: "ollama", prefix: "ollama_", settings: ollama::SETTINGS, make: Make::Ollama },
     Vendor { name: "mistral", prefix: "mistral_", settings: mistral::SETTINGS, make: Make::Mistral },
@@ -184,13 +188,12 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// What to say of a provider that MLflow's gateway has and this one does not.
 pub(crate) fn only_in_mlflow(name: &str) -> Option<&'static str> {
     const NOT_OFFERED: &str = "is not offered by this version";
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 7] = [
         ("ai21labs", "served AI21's J2 models, which AI21 has shut down; for its Jamba models name `ai21`"),
         ("mosaicml", "was shut down by its maker; `databricks` serves what became of it"),
         ("palm", "was shut down by Google; name `gemini`"),
         ("litellm", "is a library of Python's; name the provider itself, or reach a LiteLLM proxy as `litellm-proxy`"),
         ("azuread", "is an `openai_api_type`, no provider; name `azure`"),
-        ("vertex-ai", NOT_OFFERED),
         ("sap-ai-core", NOT_OFFERED),
         ("typesafe", NOT_OFFERED),
     ];
@@ -214,6 +217,7 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
         Make::Anthropic => anthropic::build(endpoint, &mut builder.clients),
         Make::Bedrock => bedrock::build(endpoint, &mut builder.clients),
         Make::Gemini => gemini::build(endpoint, &mut builder.clients),
+        Make::Vertex => vertex::build(endpoint, &mut builder.clients),
         Make::Cohere => cohere::build(endpoint, &mut builder.clients),
         Make::Ollama => ollama::build(endpoint, &mut builder.clients),
         Make::Mistral => mistral::build(endpoint, &mut builder.clients),

@@ -13,7 +13,8 @@ pub(super) fn described(name: &str, model: &ServedModel, secret: Map<String, Val
     let mut provider = model.provider.trim().to_ascii_lowercase().replace('_', "-");
     // An address in the encrypted part was never checked; MLflow passes over it too.
     settings.extend(secret.into_iter().filter(|(key, _)| key != "api_base"));
-    settings.retain(|_, value| value.as_str() != Some(""));
+    // An empty list of betas says that none pass; other empty fields say nothing.
+    settings.retain(|key, value| value.as_str() != Some("") || key == "vertex_anthropic_betas");
     for key in ["aws_region", "aws_region_name", "vertex_location", "vertex_project"] {
         check_label(&settings, key)?;
     }

@@ -32,7 +32,11 @@ impl Setting {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
     Secret,
+    /// A secret of several lines: the text itself, `$NAME`, or the path of a file.
+    Document,
     Text,
+    /// A list of texts, or one text with commas in between, as MLflow has both.
+    Texts,
     Address,
     Path,
     Count,
@@ -45,6 +49,7 @@ pub(crate) enum Form {
 enum Value {
     Secret(Secret),
     Text(String),
+    Texts(Vec<String>),
     Address(Url),
     Path(PathBuf),
     Count(u32),
@@ -69,6 +74,7 @@ macro_rules! getter {
 impl Settings {
     getter!(secret, Secret, Secret);
     getter!(text, Text, String);
+    getter!(texts, Texts, Vec<String>);
     getter!(address, Address, Url);
     getter!(path, Path, PathBuf);
     getter!(headers, Headers, HeaderMap);
@@ -158,7 +164,7 @@ fn is_open(setting: &Setting, origin: Origin) -> bool {
 
 fn advice(form: Form, key: &str) -> String {
     match form {
-        Form::Secret => {
+        Form::Secret | Form::Document => {
             let variable = key.to_uppercase();
             format!("write `{key}: ${variable}` under `model.config` and set the variable")
         }
@@ -170,6 +176,8 @@ fn advice(form: Form, key: &str) -> String {
 fn value(place: &Place<'_>, form: Form, world: &World<'_>) -> Result<Value, ConfigError> {
     Ok(match form {
         Form::Secret => Value::Secret(secret(place, world)?),
+        Form::Document => Value::Secret(document(place, world)?),
+        Form::Texts => Value::Texts(texts(place)?),
         Form::Text => Value::Text(expand(place, world)?),
         Form::Path => Value::Path(PathBuf::from(expand(place, world)?)),
         Form::Count => Value::Count(place.count(1)?),
@@ -181,23 +189,37 @@ fn value(place: &Place<'_>, form: Form, world: &World<'_>) -> Result<Value, Conf
 
 /// A key: `$NAME` of a variable, the path of a file that holds it, or the key itself, as MLflow has it.
 fn secret(place: &Place<'_>, world: &World<'_>) -> Result<Secret, ConfigError> {
+    header_safe(document(place, world)?, place)
+}
+
+fn document(place: &Place<'_>, world: &World<'_>) -> Result<Secret, ConfigError> {
     let text = place.secret_text()?;
     if world.env.origin != Origin::File {
-        return header_safe(Secret::new(text), place);
+        return Ok(Secret::new(text));
     }
     if let Some(name) = text.strip_prefix('$') {
-        return header_safe(Secret::new(&variable(name, place, world)?), place);
+        return variable(name, place, world).map(|it| Secret::new(&it));
     }
     let path = Path::new(text);
     if !path.is_file() {
-        return header_safe(Secret::new(text), place);
+        return Ok(Secret::new(text));
     }
     let content = std::fs::read_to_string(path)
         .map_err(|error| place.error(format!("names the file {text}, which cannot be read: {error}")))?;
     if content.trim().is_empty() {
         return Err(place.error(format!("names the file {text}, which is empty; put the key into it")));
     }
-    header_safe(Secret::new(&content), place)
+    Ok(Secret::new(&content))
+}
+
+fn texts(place: &Place<'_>) -> Result<Vec<String>, ConfigError> {
+    if place.is_list() {
+        return place.list()?.iter().map(|it| it.text().map(|it| it.trim().to_owned())).collect();
+    }
+    match place.json().as_str() {
+        Some(text) => Ok(text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()),
+        None => Err(place.wrong("a list of texts")),
+    }
 }
 
 /// A key travels in a header; one that cannot is refused here, where its author sees it.

@@ -32,13 +32,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::optional("headers", Form::Headers),
 ];
 
-const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(super) const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const BASE: &str = "https://api.anthropic.com/v1";
 const VERSION: &str = "2023-06-01";
 /// Messages need a bound on their output and chats do not: the one that MLflow sends, which all current models take.
 const OUTPUT_TOKENS_MAX: u32 = 8192;
 
-struct Anthropic {
+pub(super) struct Anthropic {
     model: String,
     output_tokens_max: u32,
     /// The betas that the endpoint always asks for.
@@ -59,15 +59,23 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     }
     let upstream = clients.upstream(endpoint, BASE, headers)?;
     let protocol = Anthropic {
-        model: endpoint.model.clone(),
-        output_tokens_max: settings.count("max_tokens").unwrap_or(OUTPUT_TOKENS_MAX),
         beta: settings.text("beta").cloned(),
-        who: upstream.who().to_owned(),
+        ..Anthropic::new(&endpoint.model, settings.count("max_tokens"), upstream.who().to_owned())
     };
     Ok(Arc::new(Remote::new(upstream, Arc::new(protocol), endpoint.on_loss)))
 }
 
 impl Anthropic {
+    /// A model that lies elsewhere: without betas of the endpoint's own.
+    pub(super) fn new(model: &str, output_tokens_max: Option<u32>, who: String) -> Self {
+        Self {
+            model: model.to_owned(),
+            output_tokens_max: output_tokens_max.unwrap_or(OUTPUT_TOKENS_MAX),
+            beta: None,
+            who,
+        }
+    }
+
     /// What of the caller's head concerns Anthropic. The betas are the endpoint's and the caller's.
     fn headers(&self, request: &Request) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -101,7 +101,7 @@ impl Protocol for Gemini {
         if request.dialect == Dialect::Gemini {
             return Ok(self.post(method, request.body.to_vec()));
         }
-        let body = request::body(request.chat()?, &self.model, losses)?;
+        let body = request::body(request.chat()?, &self.model, !self.is_vertex, losses)?;
         Ok(self.post(method, body))
     }
 

@@ -30,3 +30,4 @@ mod resilience;
 mod responses;
 mod support;
 mod vendors;
+mod vertex;

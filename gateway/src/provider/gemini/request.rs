@@ -10,14 +10,18 @@ use super::options::{generation_config, own_fields};
 use super::tools::{tool_config, tools};
 use crate::losses::Losses;
 
-/// The body. Google refuses fields that it does not know, so that each one it has no words for is a loss.
-pub(super) fn body(mut chat: Chat, model: &str, losses: &mut Losses) -> Result<Vec<u8>, Error> {
+/// The body. Google refuses fields that it does not know, so that each one it has no words for is a loss; Vertex AI knows
+/// no ids of calls (MLflow 3.17.2 met it), whose order tells which is answered.
+pub(super) fn body(mut chat: Chat, model: &str, knows_ids: bool, losses: &mut Losses) -> Result<Vec<u8>, Error> {
     let mut body = Map::new();
     let mut turns = Turns::new(model.contains("gemini-3"));
     for (index, message) in std::mem::take(&mut chat.messages).into_iter().enumerate() {
         turns.add(message, &format!("messages[{index}]"), losses)?;
     }
-    let (system, contents) = turns.finish(losses);
+    let (system, mut contents) = turns.finish(losses);
+    if !knows_ids {
+        contents.iter_mut().for_each(forget_ids);
+    }
     if let Some(system) = system {
         body.insert("systemInstruction".to_owned(), json!({"parts": system}));
     }
@@ -34,6 +38,17 @@ pub(super) fn body(mut chat: Chat, model: &str, losses: &mut Losses) -> Result<V
         body.insert("generationConfig".to_owned(), config.into());
     }
     serde_json::to_vec(&body).map_err(|error| Error::Internal(format!("a request could not be written: {error}")))
+}
+
+fn forget_ids(content: &mut Value) {
+    let Some(Value::Array(parts)) = content.get_mut("parts") else { return };
+    for part in parts {
+        for kind in ["functionCall", "functionResponse"] {
+            if let Some(Value::Object(function)) = part.get_mut(kind) {
+                function.shift_remove("id");
+            }
+        }
+    }
 }
 
 /// Stands in for a signature that was lost on the way, or never was: Google documents it for histories that another
@@ -198,7 +213,7 @@ mod tests {
     fn translate(chat: Value, model: &str) -> (Value, Losses) {
         let chat: Chat = serde_json::from_value(chat).unwrap();
         let mut losses = Losses::default();
-        let body = body(chat, model, &mut losses).unwrap();
+        let body = body(chat, model, true, &mut losses).unwrap();
         (serde_json::from_slice(&body).unwrap(), losses)
     }
 

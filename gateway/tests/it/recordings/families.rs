@@ -90,8 +90,8 @@ const HOSTS: &[Host] = &[
             (count("input_tokens"), count("output_tokens"))
         },
     },
-    gemini("generativelanguage.googleapis.com"),
-    gemini("aiplatform.googleapis.com"),
+    gemini("generativelanguage.googleapis.com", "gemini", KEYED),
+    gemini("aiplatform.googleapis.com", "vertex", "{project: p, access_token: $KEY, api_base: BASE}"),
     Host {
         family: "cohere2",
         at: "api.cohere.com",
@@ -120,12 +120,12 @@ const HOSTS: &[Host] = &[
     },
 ];
 
-const fn gemini(at: &'static str) -> Host {
+const fn gemini(at: &'static str, provider: &'static str, config: &'static str) -> Host {
     Host {
         family: "gemini",
         at,
-        provider: "gemini",
-        config: KEYED,
+        provider,
+        config,
         finish: |it, calls_tools| match it {
             "MAX_TOKENS" => "length",
             _ if calls_tools => "tool_calls",
