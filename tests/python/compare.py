@@ -96,6 +96,9 @@ class Mask:
         if isinstance(value, dict):
             return {self.text(name): self.of(item, name, key) for name, item in value.items()}
         if isinstance(value, list):
+            if key == "model_mappings":
+                # MLflow asks for no order, and each database has another. Before ids are numbered, as these differ.
+                value = sorted(value, key=lambda it: (it["linkage_type"], it.get("fallback_order", -1), it["weight"]))
             items = [self.of(item, key, parent) for item in value]
             unordered = key in UNORDERED or (key == "metrics" and parent == "data")
             return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if unordered else items

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 /// The key of the one who calls where keys are asked for.
-pub(super) const KEY: &str = "tg-bench";
+pub(super) const KEY: &str = "tg-bench-0123456789abcdef";
 
 /// LiteLLM starts with a key that looks strong only.
 pub(super) const LITELLM_KEY: &str = "sk-6f0c1f7d0b9e4b52a3c8d4e1f2a7b6c5d8e9f0a1b2c3d4e5";
@@ -28,9 +28,14 @@ pub(super) fn deployments(upstream: SocketAddr) -> String {
     )
 }
 
-/// The same with a limit, a price, and a key that callers need.
+/// The same with a key that callers need, limits, a budget and a price.
 pub(super) fn everything(upstream: SocketAddr) -> String {
-    deployments(upstream)
+    let endpoints = deployments(upstream);
+    format!(
+        "{endpoints}keys: [{{name: bench, team: bench, key: {KEY}}}]\nlimits:\n- {{per: key, requests: 4000000000, \
+         window: minute}}\n- {{per: team, tokens: 4000000000, window: minute}}\nbudgets: [{{per: all, usd: 1000000, \
+         window: month}}]\nprices: [{{provider: openai, model: bench-1, input: 0.25, output: 2}}]\n"
+    )
 }
 
 /// LiteLLM's file.

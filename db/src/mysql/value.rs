@@ -42,7 +42,8 @@ pub(crate) fn cell(row: &Row, place: usize) -> Result<Cell<'_>> {
         Raw::NULL => Cell::Null,
         Raw::Int(it) => Cell::Int(*it),
         Raw::UInt(it) => i64::try_from(*it).map_or(Cell::Null, Cell::Int),
-        Raw::Float(it) => Cell::Real((*it).into()),
+        // The number that it was written as: 0.1, and not the 0.10000000149011612 that 32 bits make of it.
+        Raw::Float(it) => Cell::Real(it.to_string().parse().unwrap_or_else(|_| (*it).into())),
         Raw::Double(it) => Cell::Real(*it),
         Raw::Bytes(bytes) => match column.column_type() {
             // Sums and averages.
