@@ -90,12 +90,14 @@ impl Runner<'_> {
             let mut stop = std::pin::pin!(stop);
             loop {
                 let done = tokio::select! {
-                    done = calls.next() => done,
+                    // However fast answers come, whoever wants to stop is heard first.
+                    biased;
                     () = &mut stop => {
                         self.progress.finish();
                         journal.flush().await?;
                         return Err(Error::Interrupted { finished: tally.finished - tally.failed, total });
                     }
+                    done = calls.next() => done,
                 };
                 let Some(done) = done else { break };
                 let variant = &self.variants[done.variant];

@@ -75,6 +75,14 @@ pub(crate) struct EndpointConfig {
     pub(crate) key: String,
 }
 
+impl EndpointConfig {
+    /// Whether somebody over the API chose the server that it asks: keys that this machine has for itself, in its
+    /// environment or from its cloud, must not go there.
+    pub(crate) fn leads_elsewhere(&self) -> bool {
+        self.origin != Origin::File && self.settings.address("api_base").is_some()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct RouteConfig {
     pub(crate) name: String,

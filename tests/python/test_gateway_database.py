@@ -21,7 +21,10 @@ from mock_upstream import BROKEN, KEY, LIMITED
 
 NAMES = itertools.count()
 PASSPHRASE = "correct horse battery staple"
+MACHINES = "key-of-this-machine-alone"
 PRIVATE = {
+    "AWS_BEARER_TOKEN_BEDROCK": MACHINES,
+    "DATABRICKS_TOKEN": MACHINES,
     "MLFLOW_CRYPTO_KEK_PASSPHRASE": PASSPHRASE,
     "MLFLOW_GATEWAY_API_BASE_ALLOW_PRIVATE_IPS": "true",
     "MLFLOW_GATEWAY_API_BASE_ALLOWED_SCHEMES": "http,https",
@@ -201,6 +204,16 @@ def test_only_api_base_names_a_server(served, store, upstream, provider, setting
     asked = len(upstream.requests)
     assert ask(served, make_endpoint(store, model).name).status_code == 404
     assert len(upstream.requests) == asked
+
+
+@pytest.mark.parametrize("provider", ["bedrock", "databricks"])
+def test_this_machines_own_keys_go_nowhere_that_was_chosen_over_the_api(served, store, upstream, provider):
+    settings = {"api_base": f"{upstream.url}/v1"} | ({"aws_region_name": "us-east-1"} if provider == "bedrock" else {})
+    secret = store.create_gateway_secret(name("secret"), {"note": "no key"}, provider=provider, auth_config=settings)
+    model = store.create_gateway_model_definition(name("model"), secret.secret_id, provider, "m")
+    asked = len(upstream.requests)
+    assert ask(served, make_endpoint(store, model).name).status_code >= 400
+    assert not any(MACHINES in str(it) for it in upstream.requests[asked:])
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "mistral", "groq", "ollama", "databricks", "azure"])

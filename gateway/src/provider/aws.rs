@@ -21,7 +21,7 @@ use reqwest::header::CONTENT_TYPE;
 use sha2::{Digest, Sha256};
 
 use super::Sign;
-use crate::config::{Form, Setting, Settings};
+use crate::config::{EndpointConfig, Form, Setting, Settings};
 use crate::secrets::Secret;
 use profile::Profile;
 use role::Role;
@@ -80,7 +80,8 @@ pub(super) fn region(settings: &Settings) -> Option<String> {
 
 /// A key of Bedrock's own, which needs no signature: the configuration's, or the environment's where the configuration
 /// names no other way.
-pub(super) fn bearer(settings: &Settings) -> Result<Option<Secret>, String> {
+pub(super) fn bearer(endpoint: &EndpointConfig) -> Result<Option<Secret>, String> {
+    let settings = &endpoint.settings;
     if let Some(key) = settings.secret("bearer_token").or_else(|| settings.secret("api_key")) {
         return Ok(Some(key.clone()));
     }
@@ -88,7 +89,7 @@ pub(super) fn bearer(settings: &Settings) -> Result<Option<Secret>, String> {
         || settings.text("profile").is_some()
         || text(settings, ["role_arn", "role_name"]).is_some();
     match variable("AWS_BEARER_TOKEN_BEDROCK") {
-        Some(key) if !names_another => {
+        Some(key) if !names_another && !endpoint.leads_elsewhere() => {
             if reqwest::header::HeaderValue::from_str(&key).is_err() {
                 return Err(
                     "the variable AWS_BEARER_TOKEN_BEDROCK holds control characters; give the key alone".to_owned()

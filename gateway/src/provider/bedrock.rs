@@ -80,7 +80,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
         }
     };
     let mut headers = HeaderMap::new();
-    let bearer = aws::bearer(settings)?;
+    let bearer = aws::bearer(endpoint)?;
     if let Some(key) = &bearer {
         headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.reveal())));
     }

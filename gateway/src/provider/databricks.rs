@@ -51,7 +51,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let token = settings.secret("token").or_else(|| settings.secret("api_key")).cloned();
     let principal = principal(settings)?;
     let token = match (&principal, token) {
-        (None, None) => variable("DATABRICKS_TOKEN").map(|it| Secret::new(&it)),
+        (None, None) if !endpoint.leads_elsewhere() => variable("DATABRICKS_TOKEN").map(|it| Secret::new(&it)),
         (_, token) => token,
     };
     if let Some(token) = &token {
@@ -66,7 +66,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
         (None, None) => {
             return Err(
                 "Databricks needs `databricks_token`, or `client_id` and `client_secret` of a service principal; \
-                        write them under `model.config`, or set DATABRICKS_TOKEN"
+                        write them under `model.config`, or set DATABRICKS_TOKEN, which goes nowhere that was chosen over the API"
                     .to_owned(),
             );
         }

@@ -122,7 +122,7 @@ fn maker(model: &str) -> Maker {
 /// Who this machine is to Google. An endpoint that was made over the API may lead anywhere, and must not take the
 /// machine's token there.
 fn machines(endpoint: &EndpointConfig) -> Result<Credentials, String> {
-    if endpoint.origin != Origin::File && endpoint.settings.address("api_base").is_some() {
+    if endpoint.leads_elsewhere() {
         return Err("an endpoint with an `api_base` of its own needs `vertex_credentials`, `vertex_access_token` or \
                     `vertex_api_key`: this server's own credentials go to Google alone"
             .to_owned());
