@@ -18,16 +18,34 @@ endpoints:
   - name: messages
     endpoint_type: llm/v1/chat
     model: {provider: anthropic, name: m, config: {api_key: k, api_base: 'http://127.0.0.1:1'}}
+  - name: contents
+    endpoint_type: llm/v1/chat
+    model: {provider: gemini, name: m, config: {api_key: k, api_base: 'http://127.0.0.1:1'}}
+  - name: converse
+    endpoint_type: llm/v1/chat
+    model: {provider: bedrock, name: m, config: {api_key: k, aws_region: us-east-1, api_base: 'http://127.0.0.1:1'}}
 ";
 
-const PATHS: &[&str] = &["/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/responses"];
+const ENDPOINTS: &[&str] = &["chats", "messages", "contents", "converse"];
+
+/// Where each format is sent; the endpoint's name takes the place of the braces.
+const PATHS: &[&str] = &[
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/responses",
+    "/v1beta/models/{}:generateContent",
+    "/v1beta/models/{}:streamGenerateContent",
+    "/endpoints/{}/invocations",
+];
 
 /// Sends the body to each path and endpoint. An answer is JSON, and the gateway never says that it broke.
 pub(crate) async fn send_to_all(router: &Router, body: &[u8]) {
-    for endpoint in ["chats", "messages"] {
+    for endpoint in ENDPOINTS {
         let body = named(body, endpoint);
         for path in PATHS {
-            let request = Request::post(*path)
+            let path = path.replace("{}", endpoint);
+            let request = Request::post(path.as_str())
                 .header(CONTENT_TYPE, "application/json")
                 .body(Body::from(body.clone()))
                 .expect("the parts of the request are valid");

@@ -48,6 +48,18 @@ fn sound() -> Vec<Value> {
                 {"role": "assistant", "content": null, "tool_calls": [
                     {"id": "i", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
                 {"role": "tool", "tool_call_id": "i", "content": "r"}]}),
+        json!({"systemInstruction": {"parts": [{"text": "s"}]}, "cachedContent": "c",
+            "generationConfig": {"maxOutputTokens": 9, "stopSequences": ["s"], "responseMimeType": "application/json",
+                "responseSchema": schema, "thinkingConfig": {"thinkingBudget": 128, "includeThoughts": true}},
+            "tools": [{"functionDeclarations": [{"name": "f", "parameters": schema}]}, {"googleSearch": {}}],
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}},
+            "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+            "contents": [
+                {"role": "user", "parts": [{"text": "t"}, {"inlineData": {"mimeType": "image/png", "data": "AA"}},
+                    {"fileData": {"mimeType": "text/plain", "fileUri": "https://example.com/f"}}]},
+                {"role": "model", "parts": [{"text": "t", "thought": true, "thoughtSignature": "s"},
+                    {"functionCall": {"id": "i", "name": "f", "args": {"a": "b"}}}]},
+                {"role": "user", "parts": [{"functionResponse": {"id": "i", "name": "f", "response": {"r": 1}}}]}]}),
     ]
 }
 
