@@ -92,11 +92,11 @@ def test_the_second_answer_comes_from_the_cache(screened, upstream, streams):
     assert raw.headers["x-tidegate-cache"] == "bypass"
 
 
-def test_what_the_database_keeps_outlives_the_server(tmp_path, config):
+def test_what_the_database_keeps_outlives_the_server(tmp_path, config, database):
     def used(until: str) -> list[str]:
         """What the cache did, call by call, until it did this."""
         words = []
-        with tidegate.serve(tmp_path, gateway_config=config) as server:
+        with tidegate.serve(tmp_path, gateway_config=config, database=database) as server:
             client = openai_of(server)
             while until not in words and len(words) < 100:
                 raw = client.chat.completions.with_raw_response.create(model="stored", messages=ask("Where?"))
