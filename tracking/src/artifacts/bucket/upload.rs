@@ -44,7 +44,7 @@ pub(super) async fn store(store: &BucketStore, path: &ArtifactPath, upload: Uplo
     match parts.send_all(&mut incoming, first, permit).await {
         Ok(()) => Ok(()),
         Err(error) => {
-            parts.abort().await;
+            parts.begun.abort().await;
             Err(error)
         }
     }
@@ -127,12 +127,18 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// An upload in parts that has begun. Nothing of it is to be seen in the bucket before it is complete; dropped before
-/// that, because the sender left, it is aborted in the background, so that its parts are not kept and paid for.
+/// An upload in parts that has begun, and who asked for it.
 struct Parts<'a> {
     store: &'a BucketStore,
     path: &'a ArtifactPath,
+    begun: Begun,
+}
+
+/// What the service keeps until the upload is complete. Nothing of it is to be seen in the bucket before; dropped before
+/// that, because the sender left, it is aborted in the background, so that its parts are not kept and paid for.
+struct Begun {
     upload: Option<Box<dyn MultipartUpload>>,
+    path: ArtifactPath,
     in_flight: JoinSet<object_store::Result<()>>,
 }
 
@@ -140,9 +146,15 @@ impl<'a> Parts<'a> {
     async fn start(store: &'a BucketStore, path: &'a ArtifactPath, key: &Path, attributes: Attributes) -> Result<Self> {
         let tags = store.client.tags.clone();
         let options = PutMultipartOptions { attributes, tags, ..PutMultipartOptions::default() };
-        let upload = store.client.api.put_multipart_opts(key, options).await;
-        let upload = Some(upload.map_err(|error| store.failed("storing", path, &error))?);
-        Ok(Self { store, path, upload, in_flight: JoinSet::new() })
+        let (api, key, path_of_task) = (store.client.api.clone(), key.clone(), path.clone());
+        // A task of its own, because a sender who leaves while the service answers would leave an upload without a name.
+        let begun = tokio::spawn(async move {
+            let upload = api.put_multipart_opts(&key, options).await?;
+            Ok(Begun { upload: Some(upload), path: path_of_task, in_flight: JoinSet::new() })
+        });
+        let begun = begun.await.map_err(|error| Error::internal("beginning the upload of an artifact", error))?;
+        let begun = begun.map_err(|error| store.failed("storing", path, &error))?;
+        Ok(Self { store, path, begun })
     }
 
     async fn send_all(
@@ -171,12 +183,11 @@ impl<'a> Parts<'a> {
     }
 
     async fn send(&mut self, part: Bytes, permit: OwnedSemaphorePermit) -> Result<()> {
-        while self.in_flight.len() >= PARTS_IN_FLIGHT {
+        while self.begun.in_flight.len() >= PARTS_IN_FLIGHT {
             self.await_one().await?;
         }
-        let upload = self.upload.as_mut().expect("it is taken when the upload ends");
-        let sending = upload.put_part(part.into());
-        self.in_flight.spawn(async move {
+        let sending = self.begun.upload().put_part(part.into());
+        self.begun.in_flight.spawn(async move {
             let outcome = sending.await;
             drop(permit);
             outcome
@@ -185,7 +196,7 @@ impl<'a> Parts<'a> {
     }
 
     async fn await_one(&mut self) -> Result<()> {
-        match self.in_flight.join_next().await {
+        match self.begun.in_flight.join_next().await {
             None | Some(Ok(Ok(()))) => Ok(()),
             Some(Ok(Err(error))) => Err(self.store.failed("storing", self.path, &error)),
             Some(Err(error)) => Err(Error::internal("sending a part of an artifact", error)),
@@ -193,42 +204,44 @@ impl<'a> Parts<'a> {
     }
 
     async fn complete(&mut self) -> Result<()> {
-        while !self.in_flight.is_empty() {
+        while !self.begun.in_flight.is_empty() {
             self.await_one().await?;
         }
-        let upload = self.upload.as_mut().expect("it is taken when the upload ends");
-        upload.complete().await.map_err(|error| self.store.failed("storing", self.path, &error))?;
-        self.upload = None;
+        let completed = self.begun.upload().complete().await;
+        completed.map_err(|error| self.store.failed("storing", self.path, &error))?;
+        self.begun.upload = None;
         Ok(())
     }
-
-    async fn abort(&mut self) {
-        self.in_flight.shutdown().await;
-        if let Some(upload) = self.upload.take() {
-            abort(upload, self.path).await;
-        }
-    }
 }
 
-impl Drop for Parts<'_> {
-    fn drop(&mut self) {
-        let Some(upload) = self.upload.take() else { return };
-        let path = self.path.clone();
+impl Begun {
+    fn upload(&mut self) -> &mut Box<dyn MultipartUpload> {
+        self.upload.as_mut().expect("it is taken when the upload ends")
+    }
+
+    fn abort(&mut self) -> impl Future<Output = ()> + use<> {
+        let (upload, path) = (self.upload.take(), self.path.clone());
         let mut in_flight = std::mem::take(&mut self.in_flight);
-        // A runtime that is ending takes no more work; the bucket's own rules then clear the parts away.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                in_flight.shutdown().await;
-                abort(upload, &path).await;
-            });
+        async move {
+            let Some(mut upload) = upload else { return };
+            // To the end, not cut off: a service that has a part already would store it after the abort, and keep it.
+            while in_flight.join_next().await.is_some() {}
+            if let Err(error) = upload.abort().await {
+                let error = super::failure::broken_off(&error);
+                tracing::warn!(%path, %error, "the parts of an upload that broke off cannot be deleted");
+            }
         }
     }
 }
 
-async fn abort(mut upload: Box<dyn MultipartUpload>, path: &ArtifactPath) {
-    if let Err(error) = upload.abort().await {
-        let error = super::failure::broken_off(&error);
-        tracing::warn!(%path, %error, "the parts of an upload that broke off cannot be deleted");
+impl Drop for Begun {
+    fn drop(&mut self) {
+        // A runtime that is ending takes no more work; the bucket's own rules then clear the parts away.
+        if self.upload.is_some()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(self.abort());
+        }
     }
 }
 
