@@ -3,6 +3,7 @@
 //! OpenAI's chat is the pivot: what a caller asks in another format becomes a [`Chat`], and chunks of a chat become that
 //! format's events, unless the provider speaks the caller's format itself and everything passes unread.
 
+mod estimate;
 pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod responses;
@@ -88,6 +89,15 @@ impl Dialect {
             Self::Responses => Ok(Box::new(responses::Writer::new(&request.body))),
             Self::Gemini => Ok(Box::new(gemini::Writer::new(gemini::shows_thoughts(&request.body)))),
             Self::OpenAi => Err(untranslated(self)),
+        }
+    }
+
+    /// How many input tokens a call in this format has, guessed where its provider does not count.
+    pub(crate) fn estimate(self, body: &[u8]) -> Result<u64, Error> {
+        match self {
+            Self::Gemini => estimate::estimate(body, "contents", &["systemInstruction", "system_instruction", "tools"]),
+            Self::Responses => estimate::estimate(body, "input", &["instructions", "tools"]),
+            Self::Messages | Self::OpenAi => estimate::estimate(body, "messages", &["system", "tools"]),
         }
     }
 

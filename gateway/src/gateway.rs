@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use llm::{Error, LanguageModel};
 use tokio::sync::mpsc::Sender;
 
@@ -20,7 +19,7 @@ use crate::metering::{Meter, Recorder, unix_ns};
 use crate::model::EndpointModel;
 use crate::observe::Metrics;
 use crate::otlp::Exporter;
-use crate::provider::{Clients, Locals, OpenLocal};
+use crate::provider::{Clients, Count, Locals, OpenLocal};
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
@@ -173,7 +172,7 @@ impl Gateway {
 
     /// Counts the tokens of a call where its endpoint, or a route's first, can: `None` where it cannot. Whoever may call
     /// may count; nothing is generated, so that nothing is recorded.
-    pub(crate) async fn count(&self, served: &Served, request: &Request) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn count(&self, served: &Served, request: &Request) -> Result<Option<Count>, Error> {
         let state = self.0.state.load_full();
         let refused = |error: &Error| self.metrics().refused(served.name(), status_of(error));
         admission::may_reach(&state, served, request).inspect_err(refused)?;

@@ -60,8 +60,8 @@ pub(crate) trait Provider: Send + Sync {
     /// What a call would send, without sending it.
     fn explain(&self, request: &Request) -> llm::Result<Explained>;
 
-    /// Counts the tokens of a call, in the words of its format; `None` where this provider does not count.
-    async fn count(&self, _request: &Request) -> llm::Result<Option<Bytes>> {
+    /// Counts the tokens of a call; `None` where this provider does not count.
+    async fn count(&self, _request: &Request) -> llm::Result<Option<Count>> {
         Ok(None)
     }
 
@@ -69,6 +69,13 @@ pub(crate) trait Provider: Send + Sync {
     async fn pass(&self, _raw: Raw) -> llm::Result<RawReply> {
         Err(Error::Unsupported("a local model has no server to which requests could be passed on".to_owned()))
     }
+}
+
+/// How many input tokens a call has, by its provider's own count.
+pub(crate) enum Count {
+    /// The answer as it came, in the words of the caller's format.
+    Native(Bytes),
+    Tokens(u64),
 }
 
 /// An answer.

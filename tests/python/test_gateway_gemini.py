@@ -200,3 +200,12 @@ def test_a_stream_that_is_cut_raises(client, upstream):
     with pytest.raises(errors.APIError) as cut:
         list(client.models.generate_content_stream(model="llama", contents=ASK))
     assert "cut its stream short" in str(cut.value)
+
+
+def test_tokens_are_counted(client, upstream):
+    upstream.will({"totalTokens": 9})
+    counted = client.models.count_tokens(model="flash", contents=ASK)
+    assert counted.total_tokens == 9
+    assert upstream.seen[-1].path.endswith("/models/gemini-1:countTokens")
+    # Nobody counts for this one: 27 letters, and the turn itself.
+    assert client.models.count_tokens(model="llama", contents=ASK).total_tokens == 11

@@ -10,7 +10,6 @@
 
 mod content;
 mod error;
-mod estimate;
 mod head;
 mod options;
 mod reply;
@@ -19,7 +18,6 @@ mod usage;
 mod writer;
 
 pub(crate) use error::{error_event, error_json, type_of};
-pub(crate) use estimate::estimate;
 pub(crate) use head::head;
 pub(super) use reply::message;
 pub(super) use request::chat;

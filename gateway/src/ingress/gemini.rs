@@ -1,5 +1,6 @@
 //! Google's protocol: `/v1beta/models/<endpoint>:generateContent` and its like, to any provider.
 
+mod counting;
 mod embeddings;
 mod listing;
 mod stream;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::openai::{REQUEST_ID, named};
 use super::sse::{self, PieceWriter, Translated};
+use super::translated;
 use crate::Gateway;
 use crate::answer::{Answer, AnswerBody, Failed, Piece};
 use crate::caller::Caller;
@@ -73,10 +75,11 @@ async fn answer(
         "embedContent" | "batchEmbedContents" => {
             return embeddings::answer(gateway, id, name, method == "embedContent", caller, &body).await;
         }
+        "countTokens" => return Ok(counting::answer(gateway, name, caller, &body).await?),
         _ => {
             let words = format!(
                 "`{method}` is no method that is served here; those are generateContent, streamGenerateContent, \
-                 embedContent and batchEmbedContents"
+                 countTokens, embedContent and batchEmbedContents"
             );
             return Err(Error::NotFound(words).into());
         }
@@ -117,15 +120,6 @@ impl PieceWriter for Events {
     fn error(&mut self, error: &Error, events: &mut Vec<u8>) {
         self.0.error(error, events);
     }
-}
-
-fn translated(body: &[u8], request: &Request) -> Result<Bytes, Error> {
-    let reply = serde_json::from_slice(body).map_err(|error| Error::Upstream {
-        status: 502,
-        message: format!("the provider answered with something that is no chat's answer: {error}"),
-        body: None,
-    })?;
-    request.dialect.reply(reply, request)
 }
 
 /// Google streams a list of answers, unless it is asked for events.

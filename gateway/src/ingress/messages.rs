@@ -21,13 +21,15 @@ use crate::dialect::{Dialect, messages};
 use crate::endpoint::Kind;
 use crate::http::{read, status_of};
 use crate::limits::retry_after_s;
+use crate::provider::Count;
 use crate::request::Request;
 
 /// Where Anthropic puts the id of a request.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// Tells a guess from a count.
-const COUNT_IS: HeaderName = HeaderName::from_static("x-tidegate-token-count");
+pub(super) const COUNT_IS: HeaderName = HeaderName::from_static("x-tidegate-token-count");
+pub(super) const ESTIMATE: HeaderValue = HeaderValue::from_static("estimate");
 
 pub(crate) fn router() -> Router<Gateway> {
     // The second is where clients look who were given an address with the vendor's name, the third MLflow's.
@@ -81,11 +83,14 @@ async fn counted(gateway: &Gateway, caller: Caller, body: Bytes) -> Result<Respo
     let head = messages::head(&body, false)?;
     let request = Request::new(Dialect::Messages, Kind::Chat, body, head.model, false).by(caller);
     let served = named(gateway, request.model.as_deref(), Kind::Chat)?.clone();
-    if let Some(count) = gateway.count(&served, &request).await? {
-        return Ok(([(CONTENT_TYPE, "application/json")], count).into_response());
-    }
-    let guess = json!({"input_tokens": messages::estimate(&request.body)?});
-    Ok(([(COUNT_IS, HeaderValue::from_static("estimate"))], Json(guess)).into_response())
+    Ok(match gateway.count(&served, &request).await? {
+        Some(Count::Native(count)) => ([(CONTENT_TYPE, "application/json")], count).into_response(),
+        Some(Count::Tokens(count)) => Json(json!({"input_tokens": count})).into_response(),
+        None => {
+            let guess = json!({"input_tokens": request.dialect.estimate(&request.body)?});
+            ([(COUNT_IS, ESTIMATE)], Json(guess)).into_response()
+        }
+    })
 }
 
 fn with_id(mut response: Response, id: &str) -> Response {

@@ -32,6 +32,8 @@ pub(crate) fn router() -> Router<Gateway> {
         // Where MLflow's server has the same.
         .route("/gateway/mlflow/v1/chat/completions", post(chat))
         .route("/gateway/mlflow/v1/models", get(models))
+        .route("/gateway/openai/v1/chat/completions", post(chat))
+        .route("/gateway/openai/v1/embeddings", post(embeddings))
         .route("/v1/{*path}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
 }

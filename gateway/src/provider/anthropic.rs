@@ -110,11 +110,20 @@ impl Protocol for Anthropic {
     }
 
     fn counting(&self, request: &Request) -> Result<Option<Outgoing>, Error> {
-        if request.dialect != Dialect::Messages {
-            return Ok(None);
-        }
-        let body = request.body_for(&quote(&self.model), false)?;
+        let body = if request.dialect == Dialect::Messages {
+            request.body_for(&quote(&self.model), false)?
+        } else {
+            // Nobody is told what gets lost: it would have been no part of what is counted.
+            let mut lost = Losses::default();
+            let mut chat = request.pivot(&mut lost)?.chat()?;
+            chat.model.clone_from(&self.model);
+            request::counted(&request::body(chat, false, self.output_tokens_max, &mut lost)?)?
+        };
         Ok(Some(Outgoing { path: "messages/count_tokens".to_owned(), body, headers: self.headers(request) }))
+    }
+
+    fn counted(&self, answer: &Value) -> Option<u64> {
+        answer["input_tokens"].as_u64()
     }
 
     fn answer(&self, request: &Request, body: Bytes, _headers: &HeaderMap) -> Result<Bytes, Error> {

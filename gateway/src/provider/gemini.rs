@@ -13,6 +13,7 @@
 //!   and on the reply, by Google's names.
 
 mod content;
+mod counting;
 mod embeddings;
 mod logprobs;
 mod options;
@@ -103,6 +104,21 @@ impl Protocol for Gemini {
         }
         let body = request::body(request.chat()?, &self.model, !self.is_vertex, losses)?;
         Ok(self.post(method, body))
+    }
+
+    fn counting(&self, request: &Request) -> Result<Option<Outgoing>, Error> {
+        let body = if request.dialect == Dialect::Gemini {
+            request.body.to_vec()
+        } else {
+            // Nobody is told what gets lost: it would have been no part of what is counted.
+            let mut lost = Losses::default();
+            request::body(request.pivot(&mut lost)?.chat()?, &self.model, !self.is_vertex, &mut lost)?
+        };
+        Ok(Some(self.post("countTokens", counting::body(&body, &self.path, self.is_vertex)?)))
+    }
+
+    fn counted(&self, answer: &Value) -> Option<u64> {
+        answer["totalTokens"].as_u64()
     }
 
     fn answer(&self, request: &Request, body: Bytes, _headers: &HeaderMap) -> Result<Bytes, Error> {

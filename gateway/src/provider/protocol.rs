@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use llm::Error;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
 
 use crate::dialect::{Dialect, EventReader};
 use crate::endpoint::Kind;
@@ -25,9 +26,14 @@ pub(crate) trait Protocol: Send + Sync {
     /// What is sent. Unless this protocol speaks the caller's dialect, the request is OpenAI's.
     fn outgoing(&self, request: &Request, losses: &mut Losses) -> Result<Outgoing, Error>;
 
-    /// What asks for the number of a call's tokens, where it can be asked in the caller's format.
+    /// What asks for the number of a call's tokens, where it can be asked. The request is in the caller's dialect.
     fn counting(&self, _request: &Request) -> Result<Option<Outgoing>, Error> {
         Ok(None)
+    }
+
+    /// The number in the answer to that.
+    fn counted(&self, _answer: &Value) -> Option<u64> {
+        None
     }
 
     /// A whole answer as OpenAI's of the request's kind, or as it is where this protocol speaks the caller's dialect.

@@ -6,11 +6,10 @@ pub(super) mod events;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use llm::Error;
 
-use super::upstream::Upstream;
-use super::{Outgoing, Protocol, Provider, Raw, RawReply, Reply, ReplyBody};
+use super::upstream::{Upstream, bad_gateway};
+use super::{Count, Outgoing, Protocol, Provider, Raw, RawReply, Reply, ReplyBody};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::explain::Explained;
@@ -100,11 +99,16 @@ impl Provider for Remote {
         self.upstream.explain(outgoing, request.stream, losses, is_native)
     }
 
-    async fn count(&self, request: &Request) -> llm::Result<Option<Bytes>> {
-        match self.protocol.counting(request)? {
-            Some(outgoing) => Ok(Some(self.upstream.whole(outgoing).await?.0)),
-            None => Ok(None),
+    async fn count(&self, request: &Request) -> llm::Result<Option<Count>> {
+        let Some(outgoing) = self.protocol.counting(request)? else { return Ok(None) };
+        let (body, _) = self.upstream.whole(outgoing).await?;
+        if self.protocol.speaks(request.dialect, request.kind) {
+            return Ok(Some(Count::Native(body)));
         }
+        let count = serde_json::from_slice(&body).ok().and_then(|it| self.protocol.counted(&it));
+        let count =
+            count.ok_or_else(|| bad_gateway(format!("{} counted tokens without a count", self.upstream.who())))?;
+        Ok(Some(Count::Tokens(count)))
     }
 
     async fn pass(&self, raw: Raw) -> llm::Result<RawReply> {

@@ -12,6 +12,12 @@ endpoints:
   - name: gemini
     endpoint_type: llm/v1/chat
     model: {provider: gemini, name: gemini-3-flash, config: {api_key: $KEY, api_base: BASE}}
+  - name: claude
+    endpoint_type: llm/v1/chat
+    model: {provider: anthropic, name: claude-test, config: {anthropic_api_key: $KEY, anthropic_api_base: BASE}}
+  - name: vertex
+    endpoint_type: llm/v1/chat
+    model: {provider: vertex, name: gemini-3, config: {vertex_project: p, vertex_access_token: $KEY, api_base: BASE}}
   - name: vectors
     endpoint_type: llm/v1/embeddings
     model: {provider: openai, name: e, config: {api_key: $KEY, api_base: BASE}}
@@ -198,5 +204,58 @@ async fn texts_are_embedded_one_by_one_or_together() {
     // Where Google's clients look whose version of the protocol is `v1`.
     let request = gateway.http.get(format!("{}/v1/models", gateway.base)).header("x-goog-api-client", "gl-python");
     assert_eq!(request.send().await.unwrap().json::<Value>().await.unwrap(), got);
-    assert_eq!(got["models"][2]["supportedGenerationMethods"], json!(["embedContent", "batchEmbedContents"]));
+    assert_eq!(got["models"][4]["supportedGenerationMethods"], json!(["embedContent", "batchEmbedContents"]));
+}
+
+#[tokio::test]
+async fn tokens_are_counted_by_whoever_counts() {
+    let provider = Provider::start().await;
+    let gateway = TestGateway::start(YAML, &provider).await;
+    let mut body = hello();
+    body["systemInstruction"] = json!({"parts": [{"text": "Be brief."}]});
+    body["safetySettings"] = json!([]);
+    let count = async |endpoint: &str, body: &Value| {
+        let response = gateway.post(&format!("/v1beta/models/{endpoint}:countTokens"), body).await;
+        let is_guess = response.headers().get("x-tidegate-token-count").is_some_and(|it| it == "estimate");
+        (response.status().as_u16(), is_guess, response.json::<Value>().await.unwrap())
+    };
+
+    // Google's own answer passes as it came; the whole call goes in a field of its own with its model.
+    let answer = json!({"totalTokens": 7, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7}]});
+    provider.will(Reply::json(200, &answer.to_string()));
+    assert_eq!(count("gemini", &hello()).await, (200, false, answer.clone()));
+    provider.will(Reply::json(200, &answer.to_string()));
+    let whole = json!({"generateContentRequest": {"model": "models/gemini", "contents": body["contents"],
+        "systemInstruction": body["systemInstruction"]}});
+    assert_eq!(count("gemini", &whole).await, (200, false, answer.clone()));
+    let seen = provider.seen();
+    assert_eq!((seen[0].path.as_str(), &seen[0].body), ("/v1/models/gemini-3-flash:countTokens", &hello()));
+    assert_eq!(
+        seen[1].body,
+        json!({"generateContentRequest": {"contents": body["contents"], "model": "models/gemini-3-flash",
+            "systemInstruction": body["systemInstruction"]}})
+    );
+
+    // Vertex takes the fields that it counts.
+    provider.will(Reply::json(200, r#"{"totalTokens": 8}"#));
+    assert_eq!(count("vertex", &body).await, (200, false, json!({"totalTokens": 8})));
+    let seen = provider.seen().pop().unwrap();
+    assert!(seen.path.ends_with("/publishers/google/models/gemini-3:countTokens"), "{}", seen.path);
+    assert_eq!(seen.body, json!({"contents": body["contents"], "systemInstruction": body["systemInstruction"]}));
+
+    // Anthropic counts what the call would be there, and Google what an Anthropic call would be.
+    provider.will(Reply::json(200, r#"{"input_tokens": 14}"#));
+    assert_eq!(count("claude", &body).await, (200, false, json!({"totalTokens": 14})));
+    let seen = provider.seen().pop().unwrap();
+    let expected =
+        json!({"model": "claude-test", "system": "Be brief.", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!((seen.path.as_str(), seen.body), ("/v1/messages/count_tokens", expected));
+    provider.will(Reply::json(200, r#"{"totalTokens": 3}"#));
+    let messages = json!({"model": "gemini", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(gateway.ask("/v1/messages/count_tokens", &messages).await, (200, json!({"input_tokens": 3})));
+
+    assert_eq!(count("chat", &hello()).await, (200, true, json!({"totalTokens": 5})));
+    let (status, _, error) = count("chat", &json!({"contents": null})).await;
+    assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+    assert_eq!(provider.seen().len(), 5);
 }

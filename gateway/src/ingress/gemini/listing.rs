@@ -35,7 +35,7 @@ pub(in crate::ingress) async fn model(State(gateway): State<Gateway>, Path(name)
 
 fn model_json(name: &str, kind: Kind) -> Value {
     let methods = match kind {
-        Kind::Chat => ["generateContent", "streamGenerateContent"].as_slice(),
+        Kind::Chat => ["generateContent", "streamGenerateContent", "countTokens"].as_slice(),
         Kind::Embeddings => &["embedContent", "batchEmbedContents"],
         Kind::Completions => &[],
     };

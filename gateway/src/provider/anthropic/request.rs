@@ -63,6 +63,15 @@ pub(super) fn body(
     serde_json::to_vec(&body).map_err(|error| Error::Internal(format!("a request could not be written: {error}")))
 }
 
+/// What of a body its tokens are counted by: the count takes no bounds, and no wishes how to draw.
+pub(super) fn counted(body: &[u8]) -> Result<Vec<u8>, Error> {
+    const COUNTED: [&str; 7] = ["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"];
+    let mut body: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|error| Error::Internal(format!("a request could not be read again: {error}")))?;
+    body.retain(|name, _| COUNTED.contains(&name.as_str()));
+    serde_json::to_vec(&body).map_err(|error| Error::Internal(format!("a request could not be written: {error}")))
+}
+
 /// The system prompt, and the turns: user and assistant in alternation, the results of tools in the user's.
 fn turns(messages: Vec<Message>, losses: &mut Losses) -> Result<(Option<Value>, Value), Error> {
     let mut system: Vec<Value> = Vec::new();

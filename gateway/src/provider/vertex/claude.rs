@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use llm::Error;
 use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::Value;
 
 use crate::config::Settings;
 use crate::dialect::{Dialect, EventReader};
@@ -71,6 +72,10 @@ impl Protocol for Claude {
     fn counting(&self, request: &Request) -> Result<Option<Outgoing>, Error> {
         let counting = self.messages.counting(request)?;
         counting.map(|it| self.moved(it, &[], "count-tokens:rawPredict")).transpose()
+    }
+
+    fn counted(&self, answer: &Value) -> Option<u64> {
+        self.messages.counted(answer)
     }
 
     fn answer(&self, request: &Request, body: Bytes, headers: &HeaderMap) -> Result<Bytes, Error> {
