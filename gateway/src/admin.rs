@@ -3,7 +3,7 @@
 //! What MLflow's client or web app creates here, `mlflow server` finds in the same database, and the other way round:
 //! rows, ids, encrypted secrets, answers and the words of errors are those of MLflow 3.17.2.
 
-mod budget;
+pub(crate) mod budget;
 mod described;
 mod destination;
 mod envelope;
@@ -16,6 +16,7 @@ mod store;
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use destination::Policy;
@@ -51,12 +52,24 @@ pub struct AdminParts {
 pub struct AdminOptions {
     passphrase: Passphrase,
     destinations: Policy,
+    /// How often the records are asked what was spent of the budgets.
+    budgets_refresh: Duration,
 }
+
+/// The variable that says so, in seconds, and what MLflow does without it.
+const REFRESH_VARIABLE: &str = "MLFLOW_GATEWAY_BUDGET_REFRESH_INTERVAL";
+const REFRESH: Duration = Duration::from_mins(10);
 
 impl AdminOptions {
     /// Reads the variables; the error names the one that is wrong and says what it should hold.
     pub fn read(env: &dyn Fn(&str) -> Option<String>) -> std::result::Result<Self, String> {
-        Ok(Self { passphrase: Passphrase::read(env)?, destinations: Policy::read(env)? })
+        let budgets_refresh = match env(REFRESH_VARIABLE).filter(|it| !it.trim().is_empty()) {
+            None => REFRESH,
+            Some(text) => text.trim().parse().map(Duration::from_secs).map_err(|_| {
+                format!("{REFRESH_VARIABLE} is `{text}`; it must be a number of whole seconds, such as 600")
+            })?,
+        };
+        Ok(Self { passphrase: Passphrase::read(env)?, destinations: Policy::read(env)?, budgets_refresh })
     }
 }
 
@@ -69,6 +82,7 @@ struct Inner {
     keyring: Keyring,
     destinations: Policy,
     experiments: Option<Arc<dyn Experiments>>,
+    budgets_refresh: Duration,
     /// How to ask for changes to be served; `None` while nothing serves them.
     asks: RwLock<Option<serving::Asks>>,
 }
@@ -81,6 +95,7 @@ impl Admin {
             keyring: Keyring::new(parts.options.passphrase),
             destinations: parts.options.destinations,
             experiments: parts.experiments,
+            budgets_refresh: parts.options.budgets_refresh,
             asks: RwLock::new(None),
         }))
     }

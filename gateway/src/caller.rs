@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};
 
 use crate::access::VirtualKey;
@@ -24,6 +24,11 @@ const KEYS: [HeaderName; 3] = [
     HeaderName::from_static("x-goog-api-key"),
 ];
 
+/// By which MLflow's own programs name themselves.
+const CLIENT: HeaderName = HeaderName::from_static("x-mlflow-gateway-caller");
+/// Bytes of a program's name at most.
+const CLIENT_BYTES_MAX: usize = 250;
+
 /// The one who calls. The default is a caller in this process, who needs no key.
 #[derive(Clone, Default)]
 pub(crate) struct Caller {
@@ -43,6 +48,14 @@ impl Caller {
     /// Reads the head of a request, and takes the key that the guard has known it by.
     pub(crate) fn of(headers: &HeaderMap, known: Option<Arc<VirtualKey>>) -> Self {
         Self { key: key(headers), headers: kept(headers), known, wants_explanation: false, is_remote: true }
+    }
+
+    /// Which program calls: as MLflow's header names it, or the product that the user agent names first.
+    pub(crate) fn client(&self) -> Option<String> {
+        let text = |name: &HeaderName| self.headers.get(name)?.to_str().ok().map(str::trim).filter(|it| !it.is_empty());
+        let named = text(&CLIENT).or_else(|| text(&USER_AGENT)?.split('/').next().map(str::trim));
+        // What is longer names no program.
+        named.filter(|it| !it.is_empty() && it.len() <= CLIENT_BYTES_MAX).map(str::to_owned)
     }
 
     /// The headers that go on to the provider.
@@ -80,7 +93,8 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
         let is_ours = name.as_str().starts_with("x-tidegate-");
         if is_ours
             || FORWARDED.contains(name)
-            || matches!(name.as_str(), "traceparent" | "tracestate" | "cache-control")
+            || *name == CLIENT
+            || matches!(name.as_str(), "traceparent" | "tracestate" | "cache-control" | "user-agent")
         {
             kept.append(name.clone(), value.clone());
         }

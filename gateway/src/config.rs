@@ -8,6 +8,7 @@ mod measures;
 mod otlp;
 mod prices;
 mod quotas;
+mod recording;
 mod resilience;
 mod settings;
 mod tree;
@@ -31,6 +32,7 @@ use crate::losses::OnLoss;
 use crate::otlp::OtlpConfig;
 use crate::provider::{self, Vendor};
 use crate::quota::QuotaConfig;
+use crate::recording::Recording;
 use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
 
@@ -70,6 +72,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) breaker: BreakerConfig,
     pub(crate) origin: Origin,
     pub(crate) screen: ScreenConfig,
+    /// Where its calls are recorded, where that is not the usual place.
+    pub(crate) recording: Option<Arc<Recording>>,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
     pub(crate) key: String,
@@ -93,6 +97,7 @@ pub(crate) struct RouteConfig {
     pub(crate) origin: Origin,
     pub(crate) limit: Option<Limit>,
     pub(crate) screen: ScreenConfig,
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 impl RouteConfig {
@@ -100,7 +105,7 @@ impl RouteConfig {
     pub(crate) fn of_database(name: String, destinations: Vec<(String, u32)>, policy: PolicyConfig) -> Self {
         let origin = Origin::Database { must_be_public: true };
         let (strategy, screen) = (Strategy::TrafficSplit, ScreenConfig::default());
-        Self { name, kind: Kind::Chat, destinations, strategy, policy, origin, limit: None, screen }
+        Self { name, kind: Kind::Chat, destinations, strategy, policy, origin, limit: None, screen, recording: None }
     }
 }
 
@@ -213,6 +218,7 @@ const ENDPOINT_KEYS: &[&str] = &[
     "hedge",
     "concurrency",
     "breaker",
+    "experiment",
 ];
 const ROUTE_KEYS: &[&str] = &[
     "name",
@@ -226,6 +232,7 @@ const ROUTE_KEYS: &[&str] = &[
     "retries",
     "fallbacks",
     "hedge",
+    "experiment",
 ];
 
 fn endpoint(
@@ -247,6 +254,7 @@ fn endpoint(
     let policy = resilience::policy(&mut table)?;
     let gate = table.take("concurrency").map(|it| resilience::concurrency(&it)).transpose()?;
     let breaker = table.take("breaker").map(|it| resilience::breaker(&it)).transpose()?.unwrap_or_default();
+    let recording = table.take("experiment").map(|it| recording::experiment(&it)).transpose()?;
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -271,6 +279,7 @@ fn endpoint(
         breaker,
         origin: env.origin,
         screen,
+        recording,
         line: model.line(),
         key: model.key().to_owned(),
     })
@@ -290,6 +299,7 @@ fn route(
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
     let screen = screen(&mut table, &World { env, endpoint: &name })?;
     let policy = resilience::policy(&mut table)?;
+    let recording = table.take("experiment").map(|it| recording::experiment(&it)).transpose()?;
     table.finish(ROUTE_KEYS)?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
@@ -325,7 +335,7 @@ fn route(
             "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
         )));
     }
-    Ok(RouteConfig { name, kind, destinations: shares, origin: Origin::File, strategy, policy, limit, screen })
+    Ok(RouteConfig { name, kind, destinations: shares, origin: Origin::File, strategy, policy, limit, screen, recording })
 }
 
 /// What an endpoint or a route wants done to its calls.

@@ -20,6 +20,7 @@ use crate::model::EndpointModel;
 use crate::observe::Metrics;
 use crate::otlp::Exporter;
 use crate::provider::{Clients, Count, Locals, OpenLocal};
+use crate::quota::Alerts;
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
@@ -65,6 +66,7 @@ impl Gateway {
             clients: Clients::default(),
             locals: Locals::new(parts.open_local),
             caches: Arc::new(Caches::default()),
+            alerts: Arc::new(Alerts::default()),
         };
         let metrics = Metrics::default();
         let exporter = config.otlp.clone().map(|it| Exporter::start(it, metrics.clone())).transpose();
@@ -125,6 +127,14 @@ impl Gateway {
             Arc::clone(&workshop.caches.database)
         };
         database.open(db).await
+    }
+
+    /// Takes over what the records say was spent of the database's budgets, in nanodollars by the budgets' ids.
+    pub(crate) async fn spent(&self, by_id: &[(String, u64)]) {
+        let state = self.0.state.load_full();
+        if let Some(quotas) = &state.quotas {
+            quotas.spent(by_id, i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX)).await;
+        }
     }
 
     /// Records that found the channel full.

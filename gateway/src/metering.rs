@@ -22,6 +22,7 @@ use crate::http::status_of;
 use crate::losses::{Loss, Losses};
 use crate::observe::{InFlight, Metrics, TraceParent};
 use crate::otlp::Exporter;
+use crate::recording::Recording;
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 use assembly::Assembly;
@@ -79,6 +80,10 @@ pub struct Call {
     pub parent: Option<TraceParent>,
     /// Who made it, where the gateway asks for keys.
     pub caller: Option<Arc<Identity>>,
+    /// Which program made it, by its own words, where the database's endpoint was called.
+    pub client: Option<String>,
+    /// Where it is recorded, where that is not the usual place.
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// Tokens of the input that a provider's cache had to do with.
@@ -167,7 +172,8 @@ impl Recorder {
             self.metrics.dropped_exports("queue", 1);
         }
         // Only a full channel loses a record: a closed one has nobody left to tell.
-        if let Some(sender) = &self.sender
+        let is_recorded = call.recording.as_ref().is_none_or(|it| it.is_on);
+        if let Some(sender) = self.sender.as_ref().filter(|_| is_recorded)
             && let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = sender.try_send(call)
         {
             self.metrics.dropped_record();
@@ -227,6 +233,8 @@ impl Meter {
             losses: Vec::new(),
             parent: TraceParent::of(&request.caller.headers),
             caller: request.caller.known.as_ref().map(|it| Arc::clone(&it.identity)),
+            client: served.recording().filter(|it| it.registered.is_some()).and_then(|_| request.caller.client()),
+            recording: served.recording().cloned(),
         };
         let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);
@@ -248,6 +256,9 @@ impl Meter {
         self.price.clone_from(&endpoint.price);
         if let Some(call) = &mut self.call {
             call.endpoint.clone_from(&endpoint.info.name);
+            if call.recording.is_none() {
+                call.recording.clone_from(&endpoint.recording);
+            }
             call.provider.clone_from(&endpoint.info.provider);
             call.model.clone_from(&endpoint.info.model);
         }

@@ -6,6 +6,7 @@
 mod estimate;
 mod ledger;
 mod local;
+mod policy;
 mod redis;
 mod rule;
 mod told;
@@ -22,7 +23,9 @@ use crate::request::Request;
 use crate::served::Served;
 
 use estimate::Estimate;
+use policy::Counting;
 pub(crate) use ledger::{Claim, Ledger};
+pub(crate) use policy::{Alerts, BudgetPolicy};
 pub(crate) use redis::{OnFailure, RedisConfig};
 pub(crate) use rule::{Action, Measure, Rule, Scope};
 pub(crate) use window::Window;
@@ -39,19 +42,40 @@ pub(crate) struct QuotaConfig {
 #[derive(Debug)]
 pub(crate) struct Quotas {
     rules: Vec<Rule>,
+    /// Those of the database.
+    policies: Vec<Arc<BudgetPolicy>>,
+    alerts: Arc<Alerts>,
     ledger: Arc<Ledger>,
     redis: Option<RedisConfig>,
 }
 
 impl Quotas {
-    /// The quotas of a configuration; what was counted `before` goes on counting.
-    pub(crate) fn new(config: &QuotaConfig, before: Option<&Self>) -> Result<Self, String> {
+    /// The quotas of a configuration and of the database; what was counted `before` goes on counting.
+    pub(crate) fn new(
+        config: &QuotaConfig,
+        policies: &[Arc<BudgetPolicy>],
+        alerts: &Arc<Alerts>,
+        before: Option<&Self>,
+    ) -> Result<Self, String> {
         let kept = before.filter(|it| it.redis == config.redis).map(|it| Arc::clone(&it.ledger));
         let ledger = match kept {
             Some(ledger) => ledger,
             None => Arc::new(Ledger::open(config.redis.as_ref())?),
         };
-        Ok(Self { rules: config.rules.clone(), ledger, redis: config.redis.clone() })
+        let (policies, alerts) = (policies.to_vec(), Arc::clone(alerts));
+        Ok(Self { rules: config.rules.clone(), policies, alerts, ledger, redis: config.redis.clone() })
+    }
+
+    /// Takes over what the records say was spent of the database's budgets, in nanodollars by the budgets' ids: before
+    /// this process began, or by others who do not count here.
+    pub(crate) async fn spent(&self, by_id: &[(String, u64)], now_unix_s: i64) {
+        let spent = self.policies.iter().filter_map(|policy| {
+            let (_, nanodollars) = by_id.iter().find(|(id, nanodollars)| *id == policy.id && *nanodollars > 0)?;
+            let claim = policy.recorded(*nanodollars, now_unix_s);
+            self.alerts.is_old_news(policy, &claim, now_unix_s);
+            Some(claim)
+        });
+        self.ledger.raise(&spent.collect::<Vec<_>>(), now_unix_s).await;
     }
 
     /// Reserves what a call may need, or says which quota has no room for it and when it will.
@@ -62,7 +86,7 @@ impl Quotas {
         who: Option<&Identity>,
         now_unix_s: i64,
     ) -> Result<Reserved, Error> {
-        if self.rules.is_empty() {
+        if self.rules.is_empty() && self.policies.is_empty() {
             return Ok(Reserved::default());
         }
         let estimate = Estimate::of(served, request);
@@ -73,19 +97,32 @@ impl Quotas {
             claims.push(rule.claim(subject, estimate.of_measure(rule.measure), now_unix_s));
             rules.push(rule);
         }
+        let policies: Vec<_> = self.policies.iter().filter(|it| it.concerns(who, served)).collect();
+        claims.extend(policies.iter().map(|it| it.claim(estimate.of_measure(Measure::Usd), now_unix_s)));
         if claims.is_empty() {
             return Ok(Reserved::default());
         }
         let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|full| match full {
-            ledger::Refused::Full { claim, used } => rules[claim].refusal(&claims[claim], used, now_unix_s),
+            ledger::Refused::Full { claim, used } => match rules.get(claim) {
+                Some(rule) => rule.refusal(&claims[claim], used, now_unix_s),
+                None => policies[claim - rules.len()].refusal(&claims[claim], now_unix_s),
+            },
             ledger::Refused::Down(words) => Error::Unavailable(words),
         })?;
         for ((rule, claim), used) in rules.iter().zip(&claims).zip(&counts) {
             rule.alert(claim, *used);
         }
         let headers = told::headers(&rules, &claims, &counts, now_unix_s);
-        let claims = rules.iter().map(|it| it.measure).zip(claims).collect();
-        Ok(Reserved { held: Some(Held { claims, ledger: Arc::clone(&self.ledger) }), headers })
+        let of_policies = claims.iter().zip(&counts).skip(rules.len());
+        let counting = policies.iter().zip(of_policies).map(|(policy, (claim, used))| {
+            self.alerts.used(policy, claim, used.saturating_sub(claim.amount), now_unix_s);
+            let (policy, alerts) = (Arc::clone(policy), Arc::clone(&self.alerts));
+            Counting { policy, claim: claim.clone(), used: *used, alerts }
+        });
+        let counting = counting.collect();
+        let measures = rules.iter().map(|it| it.measure).chain(policies.iter().map(|_| Measure::Usd));
+        let claims = measures.zip(claims).collect();
+        Ok(Reserved { held: Some(Held { claims, counting, ledger: Arc::clone(&self.ledger) }), headers })
     }
 }
 
@@ -99,6 +136,7 @@ pub(crate) struct Reserved {
 #[derive(Debug)]
 struct Held {
     claims: Vec<(Measure, Claim)>,
+    counting: Vec<Counting>,
     ledger: Arc<Ledger>,
 }
 
@@ -106,7 +144,10 @@ impl Reserved {
     /// Puts what the call really took in the place of what was reserved. A call that failed without counts took
     /// nothing but its place among the requests; one whose caller left keeps what it reserved, since nobody knows.
     pub(crate) fn settle(self, call: &Call) {
-        let Some(Held { claims, ledger }) = self.held else { return };
+        let Some(Held { claims, counting, ledger }) = self.held else { return };
+        if let Some(nanodollars) = estimate::took(Measure::Usd, call) {
+            counting.iter().for_each(|it| it.took(nanodollars));
+        }
         let changes = claims.into_iter().filter_map(|(measure, claim)| {
             let took = estimate::took(measure, call)?;
             (took != claim.amount).then_some((claim, took))
@@ -116,7 +157,7 @@ impl Reserved {
 
     /// Gives everything back: the call never began.
     pub(crate) fn give_back(self) {
-        if let Some(Held { claims, ledger }) = self.held {
+        if let Some(Held { claims, ledger, .. }) = self.held {
             ledger.settle(claims.into_iter().map(|(_, claim)| (claim, 0)).collect());
         }
     }

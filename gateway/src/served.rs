@@ -11,6 +11,7 @@ use crate::endpoint::Kind;
 use crate::health::Health;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
+use crate::recording::Recording;
 use crate::routing::Strategy;
 use crate::screen::Screen;
 use crate::secrets::Secret;
@@ -41,6 +42,8 @@ pub(crate) struct Endpoint {
     pub(crate) gate: Option<Arc<Gate>>,
     /// How long a call may take, retries included.
     pub(crate) total: Duration,
+    /// Where its calls are recorded, where that is not the usual place.
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub(crate) struct Route {
     pub(crate) strategy: Strategy,
     /// What is done when none of them answers.
     pub(crate) policy: Policy,
+    /// Where its calls are recorded, where that is not for who answers to say.
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 impl Endpoint {
@@ -103,6 +108,14 @@ impl Served {
         match self {
             Self::Endpoint(it) => it.screen.as_ref(),
             Self::Route(it) => it.screen.as_ref(),
+        }
+    }
+
+    /// Where its calls are recorded, where that is not the usual place.
+    pub(crate) fn recording(&self) -> Option<&Arc<Recording>> {
+        match self {
+            Self::Endpoint(it) => it.recording.as_ref(),
+            Self::Route(it) => it.recording.as_ref(),
         }
     }
 

@@ -9,7 +9,7 @@ mod trace;
 
 use std::{collections::HashMap, time::Duration};
 
-use gateway::{Call, Gateway};
+use gateway::{Call, Experiment, Gateway};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracking::{
@@ -63,8 +63,8 @@ impl Recorder {
 
 struct Writer {
     store: Store,
-    /// The experiment of each endpoint that has been called.
-    experiments: HashMap<String, ExperimentId>,
+    /// The experiments of what has been called, by their names, or by their numbers with the names that they else have.
+    experiments: HashMap<(String, Option<i64>), ExperimentId>,
     gateway: Option<Gateway>,
     lost: u64,
 }
@@ -117,31 +117,56 @@ impl Writer {
     async fn try_record(&mut self, calls: &[Call]) -> tracking::Result<()> {
         let mut traces = Vec::with_capacity(calls.len());
         for call in calls {
-            let experiment = self.experiment(&call.endpoint).await?;
+            let experiment = self.experiment_of(call).await?;
             traces.push(trace::of(call, experiment));
         }
         self.store.record_traces(traces).await
     }
 
-    /// The experiment `gateway/<endpoint>`, made as MLflow's own gateway makes it where there is none yet.
-    async fn experiment(&mut self, endpoint: &str) -> tracking::Result<ExperimentId> {
-        if let Some(id) = self.experiments.get(endpoint) {
+    /// The experiment that the call's endpoint names, or else `gateway/<endpoint>`.
+    async fn experiment_of(&mut self, call: &Call) -> tracking::Result<ExperimentId> {
+        let registered = call.recording.as_ref().and_then(|it| it.registered.as_ref());
+        let (endpoint, source) = registered.map_or((&call.endpoint, &call.endpoint), |it| (&it.name, &it.id));
+        let own = || format!("gateway/{endpoint}");
+        let (name, number) = match call.recording.as_ref().map(|it| &it.experiment) {
+            None | Some(Experiment::Own) => (own(), None),
+            Some(Experiment::Named(name)) => (name.clone(), None),
+            Some(Experiment::Number(number)) => (own(), Some(*number)),
+        };
+        let key = (name, number);
+        if let Some(id) = self.experiments.get(&key) {
             return Ok(*id);
         }
-        let name = format!("gateway/{endpoint}");
-        let id = match self.store.experiment_by_name(&name).await? {
-            Some(experiment) => experiment.experiment_id,
-            None => self.create_experiment(name, endpoint).await?,
-        };
-        self.experiments.insert(endpoint.to_owned(), id);
+        let id = self.find_experiment(&key.0, number, source).await?;
+        self.experiments.insert(key, id);
         Ok(id)
     }
 
-    async fn create_experiment(&self, name: String, endpoint: &str) -> tracking::Result<ExperimentId> {
+    /// The experiment of a number, where it is still there, or of a name, made as MLflow's own gateway makes it where
+    /// there is none yet.
+    async fn find_experiment(
+        &self,
+        name: &str,
+        number: Option<i64>,
+        source: &str,
+    ) -> tracking::Result<ExperimentId> {
+        if let Some(number) = number {
+            match self.store.experiment(ExperimentId(number)).await {
+                Err(tracking::Error::NotFound(_)) => {}
+                found => return found.map(|it| it.experiment_id),
+            }
+        }
+        match self.store.experiment_by_name(name).await? {
+            Some(experiment) => Ok(experiment.experiment_id),
+            None => self.create_experiment(name.to_owned(), source).await,
+        }
+    }
+
+    async fn create_experiment(&self, name: String, source: &str) -> tracking::Result<ExperimentId> {
         let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
         let tags = vec![
             tag("mlflow.experiment.sourceType", "GATEWAY"),
-            tag("mlflow.experiment.sourceId", endpoint),
+            tag("mlflow.experiment.sourceId", source),
             tag("mlflow.experiment.isGateway", "true"),
         ];
         match self.store.create_experiment(NewExperiment { name: name.clone(), artifact_location: None, tags }).await {

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from types import SimpleNamespace
 
 import openai
 import pytest
-import requests
 import tidegate
 from databases import execute
+from gateway_database import CHAT, FALLBACK, MACHINES, PASSPHRASE, PRIMARY, PRIVATE, ask, make_endpoint, make_model, name, store_of
 from mlflow.entities import FallbackConfig, GatewayEndpointModelConfig
-from mlflow.entities.gateway_endpoint import FallbackStrategy, GatewayModelLinkageType, RoutingStrategy
+from mlflow.entities.gateway_endpoint import FallbackStrategy, RoutingStrategy
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.crypto import KEKManager, _decrypt_secret
-from mlflow.utils.rest_utils import MlflowHostCreds
 from mock_upstream import BROKEN, KEY, LIMITED
-
-NAMES = itertools.count()
-PASSPHRASE = "correct horse battery staple"
-MACHINES = "key-of-this-machine-alone"
-PRIVATE = {
-    "AWS_BEARER_TOKEN_BEDROCK": MACHINES,
-    "DATABRICKS_TOKEN": MACHINES,
-    "MLFLOW_CRYPTO_KEK_PASSPHRASE": PASSPHRASE,
-    "MLFLOW_GATEWAY_API_BASE_ALLOW_PRIVATE_IPS": "true",
-    "MLFLOW_GATEWAY_API_BASE_ALLOWED_SCHEMES": "http,https",
-}
-PRIMARY, FALLBACK = GatewayModelLinkageType.PRIMARY, GatewayModelLinkageType.FALLBACK
-CHAT = {"messages": [{"role": "user", "content": "hello"}]}
-
-
-def name(of: str) -> str:
-    return f"{of}-{next(NAMES)}"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -56,8 +36,7 @@ def served(folder, uri):
 
 @pytest.fixture(scope="module")
 def store(served) -> RestStore:
-    """MLflow's client of the administration RPCs."""
-    return RestStore(lambda: MlflowHostCreds(served.url))
+    return store_of(served)
 
 
 @pytest.fixture
@@ -66,22 +45,6 @@ def theirs(uri, served, monkeypatch, folder) -> SqlAlchemyStore:
     for variable, value in PRIVATE.items():
         monkeypatch.setenv(variable, value)
     return SqlAlchemyStore(uri, str(folder / "artifacts"))
-
-
-def make_model(store, upstream, *, key: str = KEY, model: str = "mock-model", provider: str = "openai"):
-    secret = store.create_gateway_secret(
-        name("secret"), {"api_key": key}, provider=provider, auth_config={"api_base": f"{upstream.url}/v1"}
-    )
-    return store.create_gateway_model_definition(name("model"), secret.secret_id, provider, model)
-
-
-def make_endpoint(store, *models, **more):
-    configs = [GatewayEndpointModelConfig(it.model_definition_id, PRIMARY) for it in models]
-    return store.create_gateway_endpoint(name("endpoint"), configs, usage_tracking=False, **more)
-
-
-def ask(server, endpoint: str, path: str = "/gateway/{}/mlflow/invocations", **more) -> requests.Response:
-    return server.post(path.format(endpoint), CHAT | more)
 
 
 def key_of(server, endpoint, upstream) -> str:
@@ -263,7 +226,7 @@ def test_the_file_wins(tmp_path, upstream):
     endpoint["model"] = {"provider": "openai", "name": "of-the-file", "config": {"api_key": KEY, "api_base": f"{upstream.url}/v1"}}
     config.write_text(json.dumps({"endpoints": [endpoint]}))
     with tidegate.serve(tmp_path, gateway_config=config, env=PRIVATE) as server:
-        store = RestStore(lambda: MlflowHostCreds(server.url))
+        store = store_of(server)
         configs = [GatewayEndpointModelConfig(make_model(store, upstream, model="of-the-database").model_definition_id, PRIMARY)]
         store.create_gateway_endpoint("same", configs, usage_tracking=False)
         store.create_gateway_endpoint("other", configs, usage_tracking=False)

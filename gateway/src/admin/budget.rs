@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use time::{Date, Month};
 
 /// A length of time in which a budget starts anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Unit {
     Minutes,
     Hours,
     Days,
@@ -14,7 +14,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    pub(super) const ALL: [(&'static str, Self); 5] = [
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
         ("MINUTES", Self::Minutes),
         ("HOURS", Self::Hours),
         ("DAYS", Self::Days),
@@ -24,13 +24,13 @@ impl Unit {
 }
 
 /// The name of a member of a closed set.
-pub(super) fn name_of<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
+pub(crate) fn name_of<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
     choices.iter().find(|(_, it)| it == value).map_or("", |(name, _)| name)
 }
 
 /// Whose calls a budget is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
     Global,
     Workspace,
     Endpoint,
@@ -38,18 +38,18 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    pub(super) const ALL: [(&'static str, Self); 4] =
+    pub(crate) const ALL: [(&'static str, Self); 4] =
         [("GLOBAL", Self::Global), ("WORKSPACE", Self::Workspace), ("ENDPOINT", Self::Endpoint), ("USER", Self::User)];
 
     /// Whether it needs to be told which one.
-    pub(super) fn is_targeted(self) -> bool {
+    pub(crate) fn is_targeted(self) -> bool {
         matches!(self, Self::Endpoint | Self::User)
     }
 }
 
 /// What happens when a budget is spent; the one unit is US dollars.
-pub(super) const ACTIONS: [(&str, &str); 2] = [("ALERT", "ALERT"), ("REJECT", "REJECT")];
-pub(super) const UNITS: [(&str, &str); 1] = [("USD", "USD")];
+pub(crate) const ACTIONS: [(&str, &str); 2] = [("ALERT", "ALERT"), ("REJECT", "REJECT")];
+pub(crate) const UNITS: [(&str, &str); 1] = [("USD", "USD")];
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -58,7 +58,7 @@ const SUNDAY_MS: i64 = -4 * DAY_MS;
 
 /// The window of time in which `now_ms` lies, from and until, in milliseconds since the epoch. Windows are blocks of
 /// `length` units from the epoch on; weeks begin on Sundays, months on their first day, in UTC.
-pub(super) fn window(unit: Unit, length: i64, now_ms: i64) -> (i64, i64) {
+pub(crate) fn window(unit: Unit, length: i64, now_ms: i64) -> (i64, i64) {
     let length = length.max(1);
     let block = |start: i64, unit_ms: i64| {
         let width = unit_ms.saturating_mul(length);
@@ -98,7 +98,7 @@ fn first_day_of(month: i64) -> i64 {
 }
 
 /// A length of time as the protocol shows it.
-pub(super) fn duration_json(unit: &str, value: i64) -> Value {
+pub(crate) fn duration_json(unit: &str, value: i64) -> Value {
     json!({"unit": unit, "value": value})
 }
 

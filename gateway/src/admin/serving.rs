@@ -2,7 +2,7 @@
 //! change in it.
 
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::described::described;
 use super::error::{Error, Result};
-use super::store::{MODELS_MAX, ServedModel, TRAFFIC_SPLIT};
+use super::store::{Budget, MODELS_MAX, Rows, ServedModel, TRAFFIC_SPLIT};
 use super::{Admin, Inner};
 use crate::Gateway;
 use crate::config::{EndpointConfig, Origin, RouteConfig, endpoint_of};
@@ -35,7 +35,7 @@ impl Admin {
         let (asks, asked) = mpsc::channel(WAITING_MAX);
         *self.0.asks.write().unwrap_or_else(PoisonError::into_inner) = Some(asks);
         let mut follower =
-            Follower { admin: Arc::downgrade(&self.0), gateway: gateway.clone(), served: None, is_lost: false };
+            Follower { admin: Arc::downgrade(&self.0), gateway: gateway.clone(), served: None, spent_at: None, is_lost: false };
         follower.look(self).await;
         tokio::spawn(follower.follow(asked));
     }
@@ -103,11 +103,14 @@ fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfi
         tracing::warn!(endpoint = name, "an endpoint of the database has no primary model that can be served");
         return;
     }
+    let recording = Some(Arc::new(primary[0].0.recording()));
     let policy = PolicyConfig { fallbacks: fallbacks(added, &name, others), ..PolicyConfig::default() };
     if let [_] = primary.as_slice() {
-        added
-            .endpoints
-            .extend(primary.into_iter().map(|(_, endpoint)| EndpointConfig { policy: policy.clone(), ..endpoint }));
+        added.endpoints.extend(primary.into_iter().map(|(_, endpoint)| EndpointConfig {
+            policy: policy.clone(),
+            recording: recording.clone(),
+            ..endpoint
+        }));
         return;
     }
     let mut destinations = Vec::new();
@@ -116,7 +119,7 @@ fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfi
         destinations.push((name.clone(), share(model.weight)));
         added.endpoints.push(EndpointConfig { name, ..endpoint });
     }
-    added.routes.push(RouteConfig::of_database(name, destinations, policy));
+    added.routes.push(RouteConfig { recording, ..RouteConfig::of_database(name, destinations, policy) });
 }
 
 /// Adds the models that are asked when others failed, and names them in their order.
@@ -155,8 +158,10 @@ fn share(weight: f64) -> u32 {
 struct Follower {
     admin: Weak<Inner>,
     gateway: Gateway,
-    /// The rows that are served; `None` before the first.
-    served: Option<Vec<ServedModel>>,
+    /// What is served; `None` before the first.
+    served: Option<Rows>,
+    /// When the records were last asked what was spent; `None` before the first time.
+    spent_at: Option<Instant>,
     /// Whether the database could not be read the last time, which is told once.
     is_lost: bool,
 }
@@ -183,7 +188,7 @@ impl Follower {
 
     /// Reads the database, and serves what is there if it is not served already.
     async fn look(&mut self, admin: &Admin) {
-        let mut rows = match admin.store().served_models().await {
+        let rows = match admin.store().served().await {
             Ok(rows) => rows,
             Err(error) => {
                 if !std::mem::replace(&mut self.is_lost, true) {
@@ -194,22 +199,53 @@ impl Follower {
             }
         };
         self.is_lost = false;
-        if self.served.as_ref() == Some(&rows) || (self.served.is_none() && rows.is_empty()) {
-            return;
+        let is_served = match &self.served {
+            Some(served) => *served == rows,
+            None => rows.models.is_empty() && rows.budgets.is_empty(),
+        };
+        if !is_served {
+            self.serve(admin, rows).await;
         }
-        if rows.len() > MODELS_MAX {
+        self.spent(admin).await;
+    }
+
+    async fn serve(&mut self, admin: &Admin, mut rows: Rows) {
+        if rows.models.len() > MODELS_MAX {
             tracing::warn!(MODELS_MAX, "the database has more models than are served; the newest are left out");
-            rows.truncate(MODELS_MAX);
+            rows.models.truncate(MODELS_MAX);
         }
-        let added = admin.added(&rows).await;
+        let mut added = admin.added(&rows.models).await;
+        added.policies = rows.budgets.iter().filter_map(Budget::policy).map(Arc::new).collect();
         let gateway = self.gateway.clone();
         // Building a provider reads certificates and may compute.
         match tokio::task::spawn_blocking(move || gateway.reload_added(added)).await {
-            Ok(Ok(())) => self.served = Some(rows),
+            Ok(Ok(())) => {
+                if self.served.as_ref().is_none_or(|it| it.budgets != rows.budgets) {
+                    // What a budget has left is known only once it is known what was spent.
+                    self.spent_at = None;
+                }
+                self.served = Some(rows);
+            }
             Ok(Err(error)) => {
                 tracing::warn!(error = error.to_string(), "the endpoints of the database cannot be served");
             }
             Err(error) => tracing::error!(error = error.to_string(), "serving the database's endpoints broke off"),
+        }
+    }
+
+    /// Asks the records what was spent of the budgets: at first, when they change, and once in a while for what others
+    /// spend who do not count here.
+    async fn spent(&mut self, admin: &Admin) {
+        let Some(rows) = self.served.as_ref().filter(|it| !it.budgets.is_empty()) else { return };
+        if self.spent_at.is_some_and(|it| it.elapsed() < admin.0.budgets_refresh) {
+            return;
+        }
+        match admin.store().spent_of(&rows.budgets).await {
+            Ok(spent) => {
+                self.spent_at = Some(Instant::now());
+                self.gateway.spent(&spent).await;
+            }
+            Err(error) => tracing::warn!(error = format!("{error:?}"), "what was spent of the budgets cannot be read"),
         }
     }
 }

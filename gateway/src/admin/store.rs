@@ -16,13 +16,13 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub(super) use bindings::BindingKey;
-pub(super) use budgets::{BudgetChange, Target};
+pub(super) use budgets::{Budget, BudgetChange, Target};
 pub(super) use definitions::{Definition, DefinitionChange, NewDefinition};
 pub(super) use endpoints::{Endpoint, EndpointChange, Fallback, NewEndpoint, TRAFFIC_SPLIT};
 pub(super) use guardrails::NewGuardrail;
 pub(super) use mappings::{Linkage, NewMapping};
 pub(super) use secrets::{NewSecret, SecretChange, SecretInfo, masked};
-pub(super) use serving::{MODELS_MAX, ServedModel};
+pub(super) use serving::{MODELS_MAX, Rows, ServedModel};
 
 /// The tables.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::dispatch::{Fallback, Gate, Policy, PolicyConfig};
 use crate::health::Health;
 use crate::limits::{Limit, Limiter};
 use crate::provider::{self, Builder, Clients, Locals};
-use crate::quota::Quotas;
+use crate::quota::{Alerts, BudgetPolicy, Quotas};
 use crate::screen::Screen;
 use crate::served::{Endpoint, Route, Served};
 use crate::{Config, ConfigError, EndpointInfo, RouteInfo};
@@ -33,6 +33,8 @@ pub(crate) struct State {
 pub(crate) struct Added {
     pub(crate) endpoints: Vec<EndpointConfig>,
     pub(crate) routes: Vec<RouteConfig>,
+    /// The budgets of the database.
+    pub(crate) policies: Vec<Arc<BudgetPolicy>>,
 }
 
 /// What endpoints are made with, and what of it outlives them: connections, local models, kept answers.
@@ -40,12 +42,14 @@ pub(super) struct Workshop {
     pub(super) clients: Clients,
     pub(super) locals: Locals,
     pub(super) caches: Arc<Caches>,
+    pub(super) alerts: Arc<Alerts>,
 }
 
 impl Workshop {
     /// The same things, of which only those survive that are used again.
     fn renewed(&self) -> Self {
-        Self { clients: self.clients.renewed(), locals: self.locals.renewed(), caches: Arc::clone(&self.caches) }
+        let (caches, alerts) = (Arc::clone(&self.caches), Arc::clone(&self.alerts));
+        Self { clients: self.clients.renewed(), locals: self.locals.renewed(), caches, alerts }
     }
 }
 
@@ -98,8 +102,8 @@ impl State {
         making.fallbacks(policies.iter().copied().chain(of_database));
         let Making { builder, mut state, .. } = making;
         state.keys = Arc::new(Keys::new(config.keys.iter().cloned()));
-        if !config.quotas.rules.is_empty() {
-            let quotas = Quotas::new(&config.quotas, before.quotas.as_ref());
+        if !config.quotas.rules.is_empty() || !added.policies.is_empty() {
+            let quotas = Quotas::new(&config.quotas, &added.policies, &workshop.alerts, before.quotas.as_ref());
             state.quotas = Some(quotas.map_err(|message| ConfigError::Invalid {
                 file: config.file.clone(),
                 line: 0,
@@ -107,7 +111,8 @@ impl State {
                 message,
             })?);
         }
-        *workshop = Workshop { clients: builder.clients, locals: builder.locals, caches };
+        workshop.clients = builder.clients;
+        workshop.locals = builder.locals;
         workshop.clients.forget_unused();
         workshop.locals.forget_unused();
         workshop.caches.forget_unused();
@@ -164,6 +169,7 @@ impl Making<'_> {
             health,
             gate,
             total: config.timeouts.total,
+            recording: config.recording.clone(),
         });
         self.state.served.insert(config.name.clone(), Served::Endpoint(Arc::clone(&built)));
         self.state.endpoints.push(built);
@@ -230,6 +236,7 @@ impl Making<'_> {
             limiter,
             strategy: config.strategy.clone(),
             policy: Policy::alone(&config.policy),
+            recording: config.recording.clone(),
             info: RouteInfo {
                 name: config.name.clone(),
                 kind: config.kind,

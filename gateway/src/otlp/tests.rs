@@ -46,6 +46,8 @@ fn call() -> Call {
             attempt("bedrock", Outcome::Ok),
         ],
         losses: Vec::new(),
+        client: None,
+        recording: None,
         caller: None,
         parent: Some(TraceParent { trace_id: [7; 16], span_id: [8; 8], is_sampled: true }),
     }

@@ -48,6 +48,17 @@ impl Ledger {
         }
     }
 
+    /// Raises counts to what the claims say, where they are less.
+    pub(super) async fn raise(&self, claims: &[Claim], now_unix_s: i64) {
+        if claims.is_empty() {
+            return;
+        }
+        match self {
+            Self::Local(it) => it.raise(claims, now_unix_s),
+            Self::Shared(it) => it.raise(claims, now_unix_s).await,
+        }
+    }
+
     /// Puts other amounts in the place of those that were reserved. Never waits.
     pub(super) fn settle(&self, changes: Vec<(Claim, u64)>) {
         if changes.is_empty() {

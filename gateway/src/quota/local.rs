@@ -39,6 +39,15 @@ impl Local {
         Ok(claims.iter().map(|claim| counts.add(claim)).collect())
     }
 
+    pub(super) fn raise(&self, claims: &[Claim], now_unix_s: i64) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.sweep(now_unix_s);
+        for claim in claims {
+            let used = counts.by_name.get(&claim.count).map_or(0, |it| it.used);
+            counts.add(&Claim { amount: claim.amount.saturating_sub(used), ..claim.clone() });
+        }
+    }
+
     pub(super) fn settle(&self, changes: &[(Claim, u64)]) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (claim, took) in changes {
@@ -89,6 +98,16 @@ mod tests {
         assert_eq!(local.reserve(&[requests], 0), Err(Refused::Full { claim: 0, used: 2 }));
         local.settle(&[(tokens, 5)]);
         assert_eq!(local.reserve(&[claim("t", 95, Some(100), 60)], 0), Ok(vec![100]));
+    }
+
+    #[test]
+    fn counts_are_raised_and_never_lowered() {
+        let local = Local::default();
+        local.raise(&[claim("b", 70, None, 60)], 0);
+        assert_eq!(local.reserve(&[claim("b", 5, None, 60)], 0), Ok(vec![75]));
+        local.raise(&[claim("b", 74, None, 60)], 0);
+        local.raise(&[claim("b", 80, None, 60)], 0);
+        assert_eq!(local.reserve(&[claim("b", 1, Some(80), 60)], 0), Err(Refused::Full { claim: 0, used: 80 }));
     }
 
     #[test]

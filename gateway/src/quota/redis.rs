@@ -46,6 +46,17 @@ end
 return counts
 ";
 
+/// Raises counts. KEYS: the counts. ARGV: for each what it is at least, and when it may be forgotten.
+const RAISE: &str = r"
+for place = 1, #KEYS do
+  if tonumber(redis.call('GET', KEYS[place]) or '0') < tonumber(ARGV[2 * place - 1]) then
+    redis.call('SET', KEYS[place], ARGV[2 * place - 1])
+    redis.call('EXPIREAT', KEYS[place], ARGV[2 * place])
+  end
+end
+return 0
+";
+
 /// What calls do while Redis does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnFailure {
@@ -147,6 +158,21 @@ impl Shared {
             call.arg(claim.ends_unix_s + GRACE_S);
         }
         call.invoke_async(&mut self.connection.clone()).await
+    }
+
+    pub(super) async fn raise(&self, claims: &[Claim], now_unix_s: i64) {
+        self.local.raise(claims, now_unix_s);
+        let script = Script::new(RAISE);
+        let mut call = script.prepare_invoke();
+        for claim in claims {
+            call.key(name(&claim.count));
+            call.arg(claim.amount);
+            call.arg(claim.ends_unix_s + GRACE_S);
+        }
+        let outcome: Result<i64, RedisError> = call.invoke_async(&mut self.connection.clone()).await;
+        if let Err(error) = outcome {
+            tracing::warn!(error = %said(&error), "Redis does not take what was spent before; it is told again later");
+        }
     }
 
     pub(super) fn settle(&self, changes: Vec<(Claim, u64)>) {

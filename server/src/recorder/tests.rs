@@ -64,6 +64,8 @@ fn call() -> Call {
         losses: vec![Loss { field: "seed".to_owned(), why: "is left out".to_owned() }],
         parent: Some(TraceParent { trace_id: [0xab; 16], span_id: [0xcd; 8], is_sampled: true }),
         caller: None,
+        client: None,
+        recording: None,
     }
 }
 

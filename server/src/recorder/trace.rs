@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{Attempt, CacheUse, Call, Cost, Decision, Kind, Outcome, TraceParent, Usd};
+use gateway::{Attempt, CacheUse, Call, Cost, Decision, Kind, Outcome, Registered, TraceParent, Usd};
 use serde_json::{Map, Value, json};
 use tracking::{
     experiment::ExperimentId,
@@ -21,7 +21,7 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     let linked = call.parent.as_ref().map(|it| TraceId::from_otel(it.trace_id));
     let mut trace = NewTrace::new(experiment, root.kind("LLM"))
         .client_request_id(call.id.as_str())
-        .metadata("mlflow.gateway.endpointId", call.endpoint.as_str())
+        .metadata("mlflow.gateway.endpointId", registered(call).map_or(call.endpoint.as_str(), |it| &it.id))
         .metadata("mlflow.gateway.requestType", request_type(call.kind))
         .metadata("tidegate.model", call.model.as_str());
     if let Some(linked) = linked {
@@ -32,8 +32,13 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
 
 /// Says whose call it was, in the words by which MLflow groups traces where it has some.
 fn called_by(trace: NewTrace, call: &Call) -> NewTrace {
+    let trace = match &call.client {
+        Some(client) => trace.metadata("mlflow.gateway.caller", client.as_str()),
+        None => trace,
+    };
     let Some(caller) = &call.caller else { return trace };
-    let said = [("mlflow.trace.user", &caller.user), ("tidegate.team", &caller.team)];
+    let said =
+        [("mlflow.trace.user", &caller.user), ("mlflow.auth.username", &caller.user), ("tidegate.team", &caller.team)];
     let trace = trace.metadata("tidegate.key", caller.key.as_str());
     said.into_iter()
         .filter_map(|(key, value)| Some((key, value.as_deref()?)))
@@ -45,11 +50,15 @@ fn called_by(trace: NewTrace, call: &Call) -> NewTrace {
 fn root(call: &Call) -> Span {
     let start_ns = ns(call.started_unix_ns);
     let end_ns = start_ns.saturating_add(ns_of(call.duration));
-    let mut root = Span::root(TraceId::now(), format!("gateway/{}", call.endpoint), start_ns, end_ns)
+    // Which of the models of a database's endpoint answered, its attempts tell.
+    let endpoint = registered(call).map_or(call.endpoint.as_str(), |it| &it.name);
+    let mut root = Span::root(TraceId::now(), format!("gateway/{endpoint}"), start_ns, end_ns)
         .inputs(parsed(&call.request))
-        .attribute("endpoint_name", call.endpoint.as_str())
+        .attribute("endpoint_name", endpoint)
         .attribute("request_id", call.id.as_str());
-    if let Some(route) = &call.route {
+    if let Some(registered) = registered(call) {
+        root = root.attribute("endpoint_id", registered.id.as_str());
+    } else if let Some(route) = &call.route {
         root = root.attribute("route_name", route.as_str());
     }
     if let Some(used) = call.cache {
@@ -78,6 +87,10 @@ fn root(call: &Call) -> Span {
         Some(words) => root.failed(words),
         None => root,
     }
+}
+
+fn registered(call: &Call) -> Option<&Registered> {
+    call.recording.as_ref()?.registered.as_ref()
 }
 
 fn link(parent: &TraceParent) -> SpanLink {

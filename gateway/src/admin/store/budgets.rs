@@ -8,6 +8,11 @@ use super::{Store, new_id, now_ms, set};
 use crate::admin::budget::{Scope, Unit, duration_json, name_of, window};
 use crate::admin::error::{Error, Result};
 use crate::admin::page::Page;
+use crate::cost::Usd;
+use crate::quota::{Action, BudgetPolicy};
+
+/// Budgets that are applied at most: each call is held against all of them.
+const BUDGETS_MAX: i64 = 1024;
 
 /// A budget to be made, or what changes about one: what is `None` stays.
 #[derive(Clone, Default)]
@@ -32,7 +37,8 @@ pub(in crate::admin) enum Target {
 }
 
 #[expect(clippy::struct_field_names, reason = "the fields are named as the columns are")]
-struct Budget {
+#[derive(PartialEq)]
+pub(in crate::admin) struct Budget {
     budget_policy_id: String,
     budget_unit: String,
     budget_amount: f64,
@@ -45,6 +51,7 @@ struct Budget {
     last_updated_by: Option<String>,
     last_updated_at: i64,
     target_value: Option<String>,
+    workspace: String,
 }
 
 db::record!(Budget {
@@ -60,9 +67,10 @@ db::record!(Budget {
     last_updated_by,
     last_updated_at,
     target_value,
+    workspace,
 });
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "budget_policy_id",
     "budget_unit",
     "budget_amount",
@@ -75,6 +83,7 @@ const COLUMNS: [&str; 12] = [
     "last_updated_by",
     "last_updated_at",
     "target_value",
+    "workspace",
 ];
 
 impl Budget {
@@ -92,6 +101,35 @@ impl Budget {
         set(&mut json, "last_updated_at", Some(self.last_updated_at));
         set(&mut json, "target_value", self.target_value.as_deref());
         json.into()
+    }
+
+    /// What it asks of calls; none where a newer MLflow wrote what is not understood here.
+    pub(in crate::admin) fn policy(&self) -> Option<BudgetPolicy> {
+        let Some((scope, (_, unit))) =
+            self.scope().zip(Unit::ALL.into_iter().find(|(name, _)| *name == self.duration_unit))
+        else {
+            let id = &self.budget_policy_id;
+            tracing::warn!(budget = id, "a budget of the database is of a kind that is unknown here; it is not applied");
+            return None;
+        };
+        let amount = Usd::parse(&self.budget_amount.max(0.0).to_string()).map_or(u64::MAX, Usd::nanos);
+        Some(BudgetPolicy {
+            id: self.budget_policy_id.clone(),
+            usd: self.budget_amount,
+            amount,
+            unit,
+            length: self.duration_value,
+            scope,
+            target: self.target_value.clone(),
+            workspace: self.workspace.clone(),
+            action: if self.budget_action == "REJECT" { Action::Reject } else { Action::Alert },
+        })
+    }
+
+    /// The window in which a moment lies.
+    fn window(&self, now_ms: i64) -> Option<(i64, i64)> {
+        let (_, unit) = Unit::ALL.iter().find(|(name, _)| *name == self.duration_unit)?;
+        Some(window(*unit, self.duration_value, now_ms))
     }
 
     fn scope(&self) -> Option<Scope> {
@@ -123,6 +161,7 @@ impl Store {
                         new.by.into(),
                         now.into(),
                         target.into(),
+                        "default".into(),
                     ];
                     tx.insert_rows("budget_policies", &COLUMNS, OnConflict::Error, values).await?;
                     Ok::<_, Error>(())
@@ -202,8 +241,7 @@ impl Store {
         let mut windows = Vec::new();
         let now = now_ms();
         for budget in budgets {
-            let Some((_, unit)) = Unit::ALL.iter().find(|(name, _)| *name == budget.duration_unit) else { continue };
-            let (from, until) = window(*unit, budget.duration_value, now);
+            let Some((from, until)) = budget.window(now) else { continue };
             windows.push(json!({
                 "budget_policy_id": budget.budget_policy_id,
                 "window_start_ms": from,
@@ -212,6 +250,29 @@ impl Store {
             }));
         }
         Ok(windows)
+    }
+
+    /// The budgets that calls are held against.
+    pub(super) async fn served_budgets(&self) -> Result<Vec<Budget>> {
+        let mut budgets = self.budget_rows(Page { size: BUDGETS_MAX, offset: 0 }).await?;
+        if budgets.len() as i64 > BUDGETS_MAX {
+            tracing::warn!(BUDGETS_MAX, "the database has more budgets than are applied; the last ones are left out");
+            budgets.truncate(BUDGETS_MAX as usize);
+        }
+        Ok(budgets)
+    }
+
+    /// Nanodollars that recorded calls cost in the current window of each budget, by its id.
+    pub(in crate::admin) async fn spent_of(&self, budgets: &[Budget]) -> Result<Vec<(String, u64)>> {
+        let now = now_ms();
+        let mut spent = Vec::new();
+        for budget in budgets {
+            let Some((from, until)) = budget.window(now) else { continue };
+            let usd = self.spent(budget, from, until).await?.max(0.0);
+            let nanodollars = Usd::parse(&usd.to_string()).map_or(u64::MAX, Usd::nanos);
+            spent.push((budget.budget_policy_id.clone(), nanodollars));
+        }
+        Ok(spent)
     }
 
     async fn budget_rows(&self, page: Page) -> Result<Vec<Budget>> {

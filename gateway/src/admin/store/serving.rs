@@ -1,9 +1,11 @@
-//! All that is needed to serve the endpoints of the database, in one query.
+//! All that is needed to serve the endpoints of the database, in a query for each kind of thing.
 
 use super::Store;
+use super::budgets::Budget;
 use super::endpoints::Fallback;
 use crate::admin::envelope::Sealed;
 use crate::admin::error::Result;
+use crate::recording::{Experiment, Recording, Registered};
 
 /// Models that are served at most: each has a provider in memory. Listings and RPCs go on beyond it.
 pub(in crate::admin) const MODELS_MAX: usize = 10_000;
@@ -15,6 +17,8 @@ pub(in crate::admin) struct ServedModel {
     pub(in crate::admin) endpoint_name: Option<String>,
     pub(in crate::admin) routing_strategy: Option<String>,
     fallback_config_json: Option<String>,
+    experiment_id: Option<i64>,
+    usage_tracking: bool,
     pub(in crate::admin) mapping_id: String,
     pub(in crate::admin) weight: f64,
     pub(in crate::admin) linkage_type: String,
@@ -34,6 +38,8 @@ db::record!(ServedModel {
     endpoint_name,
     routing_strategy,
     fallback_config_json,
+    experiment_id,
+    usage_tracking,
     mapping_id,
     weight,
     linkage_type,
@@ -58,17 +64,41 @@ impl ServedModel {
         })
     }
 
+    /// Where the calls of its endpoint are recorded.
+    pub(in crate::admin) fn recording(&self) -> Recording {
+        Recording {
+            registered: Some(Registered {
+                id: self.endpoint_id.clone(),
+                name: self.endpoint_name.clone().unwrap_or_default(),
+            }),
+            experiment: self.experiment_id.map_or(Experiment::Own, Experiment::Number),
+            is_on: self.usage_tracking,
+        }
+    }
+
     /// What its endpoint does when a model fails.
     pub(in crate::admin) fn fallback(&self) -> Option<Fallback> {
         Fallback::read(self.fallback_config_json.as_deref())
     }
 }
 
+/// All that is served.
+#[derive(PartialEq)]
+pub(in crate::admin) struct Rows {
+    pub(in crate::admin) models: Vec<ServedModel>,
+    pub(in crate::admin) budgets: Vec<Budget>,
+}
+
 impl Store {
+    pub(in crate::admin) async fn served(&self) -> Result<Rows> {
+        Ok(Rows { models: self.served_models().await?, budgets: self.served_budgets().await? })
+    }
+
     /// The models of all endpoints, those of one endpoint together.
-    pub(in crate::admin) async fn served_models(&self) -> Result<Vec<ServedModel>> {
+    async fn served_models(&self) -> Result<Vec<ServedModel>> {
         let sql = format!(
-            "SELECT e.endpoint_id, e.name AS endpoint_name, e.routing_strategy, e.fallback_config_json, m.mapping_id, \
+            "SELECT e.endpoint_id, e.name AS endpoint_name, e.routing_strategy, e.fallback_config_json, e.experiment_id, \
+             e.usage_tracking, m.mapping_id, \
              m.weight, m.linkage_type, m.fallback_order, d.provider, d.model_name, d.secret_id, s.secret_name, \
              s.encrypted_value, s.wrapped_dek, s.kek_version, s.auth_config FROM endpoints e \
              JOIN endpoint_model_mappings m ON m.endpoint_id = e.endpoint_id \
