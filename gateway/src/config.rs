@@ -335,7 +335,17 @@ fn route(
             "the traffic percentages of route `{name}` sum to {sum}; change them so that they sum to 100"
         )));
     }
-    Ok(RouteConfig { name, kind, destinations: shares, origin: Origin::File, strategy, policy, limit, screen, recording })
+    Ok(RouteConfig {
+        name,
+        kind,
+        destinations: shares,
+        origin: Origin::File,
+        strategy,
+        policy,
+        limit,
+        screen,
+        recording,
+    })
 }
 
 /// What an endpoint or a route wants done to its calls.

@@ -23,8 +23,8 @@ use crate::request::Request;
 use crate::served::Served;
 
 use estimate::Estimate;
-use policy::Counting;
 pub(crate) use ledger::{Claim, Ledger};
+use policy::Counting;
 pub(crate) use policy::{Alerts, BudgetPolicy};
 pub(crate) use redis::{OnFailure, RedisConfig};
 pub(crate) use rule::{Action, Measure, Rule, Scope};

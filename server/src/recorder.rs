@@ -144,12 +144,7 @@ impl Writer {
 
     /// The experiment of a number, where it is still there, or of a name, made as MLflow's own gateway makes it where
     /// there is none yet.
-    async fn find_experiment(
-        &self,
-        name: &str,
-        number: Option<i64>,
-        source: &str,
-    ) -> tracking::Result<ExperimentId> {
+    async fn find_experiment(&self, name: &str, number: Option<i64>, source: &str) -> tracking::Result<ExperimentId> {
         if let Some(number) = number {
             match self.store.experiment(ExperimentId(number)).await {
                 Err(tracking::Error::NotFound(_)) => {}

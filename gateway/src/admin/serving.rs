@@ -34,8 +34,13 @@ impl Admin {
     pub async fn serve(&self, gateway: &Gateway) {
         let (asks, asked) = mpsc::channel(WAITING_MAX);
         *self.0.asks.write().unwrap_or_else(PoisonError::into_inner) = Some(asks);
-        let mut follower =
-            Follower { admin: Arc::downgrade(&self.0), gateway: gateway.clone(), served: None, spent_at: None, is_lost: false };
+        let mut follower = Follower {
+            admin: Arc::downgrade(&self.0),
+            gateway: gateway.clone(),
+            served: None,
+            spent_at: None,
+            is_lost: false,
+        };
         follower.look(self).await;
         tokio::spawn(follower.follow(asked));
     }

@@ -109,7 +109,10 @@ impl Budget {
             self.scope().zip(Unit::ALL.into_iter().find(|(name, _)| *name == self.duration_unit))
         else {
             let id = &self.budget_policy_id;
-            tracing::warn!(budget = id, "a budget of the database is of a kind that is unknown here; it is not applied");
+            tracing::warn!(
+                budget = id,
+                "a budget of the database is of a kind that is unknown here; it is not applied"
+            );
             return None;
         };
         let amount = Usd::parse(&self.budget_amount.max(0.0).to_string()).map_or(u64::MAX, Usd::nanos);
