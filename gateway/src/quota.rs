@@ -146,7 +146,9 @@ impl Reserved {
     pub(crate) fn settle(self, call: &Call) {
         let Some(Held { claims, counting, ledger }) = self.held else { return };
         if let Some(nanodollars) = estimate::took(Measure::Usd, call) {
-            counting.iter().for_each(|it| it.took(nanodollars));
+            for it in &counting {
+                it.took(nanodollars);
+            }
         }
         let changes = claims.into_iter().filter_map(|(measure, claim)| {
             let took = estimate::took(measure, call)?;

@@ -257,10 +257,10 @@ impl Store {
 
     /// The budgets that calls are held against.
     pub(super) async fn served_budgets(&self) -> Result<Vec<Budget>> {
-        let mut budgets = self.budget_rows(Page { size: BUDGETS_MAX, offset: 0 }).await?;
-        if budgets.len() as i64 > BUDGETS_MAX {
+        let page = Page { size: BUDGETS_MAX, offset: 0 };
+        let (budgets, others) = page.cut(self.budget_rows(page).await?);
+        if others.is_some() {
             tracing::warn!(BUDGETS_MAX, "the database has more budgets than are applied; the last ones are left out");
-            budgets.truncate(BUDGETS_MAX as usize);
         }
         Ok(budgets)
     }
