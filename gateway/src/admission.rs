@@ -16,7 +16,7 @@ pub(crate) struct Permit(Reserved);
 /// Whether the caller may call an endpoint or a route at all.
 pub(crate) fn may_reach(state: &State, served: &Served, request: &Request) -> Result<(), Error> {
     let caller = &request.caller;
-    if !caller.is_remote || !state.keys.are_needed() {
+    if !caller.is_remote || !state.access.needs_key() {
         return Ok(());
     }
     match &caller.known {
@@ -37,10 +37,8 @@ pub(crate) async fn admit(state: &State, served: &Served, request: &Request) -> 
         Served::Route(it) => &it.limiter,
     };
     limiter.as_ref().map_or(Ok(()), |it| it.check())?;
-    let Some(quotas) = &state.quotas else { return Ok(Permit::default()) };
     let now_unix_s = i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX);
-    let who = request.caller.known.as_deref().map(|it| &*it.identity);
-    Ok(Permit(quotas.reserve(served, request, who, now_unix_s).await?))
+    Ok(Permit(state.quotas.reserve(served, request, now_unix_s).await?))
 }
 
 impl Permit {

@@ -11,6 +11,7 @@ mod quotas;
 mod recording;
 mod resilience;
 mod settings;
+mod sign_in;
 mod tree;
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use crate::ConfigError;
-use crate::access::VirtualKey;
+use crate::access::{AccessConfig, Hasher};
 use crate::cost::Prices;
 use crate::dispatch::{GateConfig, PolicyConfig};
 use crate::endpoint::Kind;
@@ -52,7 +53,7 @@ pub struct Config {
     pub(crate) endpoints: Vec<EndpointConfig>,
     pub(crate) routes: Vec<RouteConfig>,
     pub(crate) prices: Prices,
-    pub(crate) keys: Vec<Arc<VirtualKey>>,
+    pub(crate) access: AccessConfig,
     pub(crate) quotas: QuotaConfig,
     pub(crate) otlp: Option<OtlpConfig>,
 }
@@ -146,7 +147,8 @@ impl Config {
     pub fn of_environment() -> Result<Self, ConfigError> {
         let env = Outside { variable: &|name| std::env::var(name).ok(), origin: Origin::File };
         let otlp = otlp::of_environment(&env).map_err(ConfigError::Start)?;
-        Ok(Self { otlp, ..Self::default() })
+        let access = sign_in::access(None, &env)?;
+        Ok(Self { access, otlp, ..Self::default() })
     }
 
     /// Reads a file; `env` gives the value of a variable.
@@ -177,7 +179,13 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     let list = table.need("endpoints", "endpoints: [{name: …, endpoint_type: …, model: …}]")?;
     let routes = table.take("routes");
     let prices = table.take("prices").map(|it| prices::read(&it)).transpose()?.unwrap_or_default();
-    let keys = table.take("keys").map(|it| keys::read(&it, env)).transpose()?.unwrap_or_default();
+    let mut access = sign_in::access(table.take("admin").as_ref(), env)?;
+    if let Some(place) = table.take("auth") {
+        access.is_closed = keys::auth(&place)?;
+    }
+    if let Some(place) = table.take("keys") {
+        access.keys = keys::read(&place, env, &Hasher::new(access.pepper.as_ref()))?;
+    }
     let mut rules = table.take("limits").map(|it| quotas::limits(&it)).transpose()?.unwrap_or_default();
     rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
     let redis = table.take("redis").map(|it| quotas::redis(&it, env)).transpose()?;
@@ -186,7 +194,7 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         Some(it) => Some(otlp::read(&it, env)?),
         None => otlp::of_environment(env).map_err(ConfigError::Start)?,
     };
-    table.finish(&["endpoints", "routes", "prices", "keys", "limits", "budgets", "redis", "otlp"])?;
+    table.finish(&["endpoints", "routes", "prices", "admin", "auth", "keys", "limits", "budgets", "redis", "otlp"])?;
 
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
@@ -198,7 +206,7 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     };
     resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
     let config =
-        Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), keys, quotas, otlp };
+        Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), access, quotas, otlp };
     guardrails::check_judges(&config)?;
     cache::check_vectors(&config)?;
     Ok(config)

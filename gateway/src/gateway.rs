@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use llm::{Error, LanguageModel};
 use tokio::sync::mpsc::Sender;
 
-use crate::access::Keys;
+use crate::access::{SignIn, VirtualKey};
 use crate::answer::{Answer, Failed};
 use crate::cache::Caches;
 use crate::http::status_of;
@@ -132,9 +132,7 @@ impl Gateway {
     /// Takes over what the records say was spent of the database's budgets, in nanodollars by the budgets' ids.
     pub(crate) async fn spent(&self, by_id: &[(String, u64)]) {
         let state = self.0.state.load_full();
-        if let Some(quotas) = &state.quotas {
-            quotas.spent(by_id, i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX)).await;
-        }
+        state.quotas.spent(by_id, i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX)).await;
     }
 
     /// Records that found the channel full.
@@ -167,9 +165,20 @@ impl Gateway {
         self.0.started_unix_s
     }
 
-    /// The keys that open it.
-    pub(crate) fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.0.state.load().keys)
+    /// Whether callers need a key.
+    pub(crate) fn needs_key(&self) -> bool {
+        self.0.state.load().access.needs_key()
+    }
+
+    /// Whose key this is now; nobody's, where nobody needs one.
+    pub(crate) fn identify(&self, key: Option<&str>) -> Result<Option<Arc<VirtualKey>>, Error> {
+        let now_unix_s = i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX);
+        self.0.state.load().access.identify(key, now_unix_s)
+    }
+
+    /// The sign-in of its administration.
+    pub(crate) fn sign_in(&self) -> Arc<SignIn> {
+        Arc::clone(&self.0.state.load().sign_in)
     }
 
     /// What a name stands for now.

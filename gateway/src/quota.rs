@@ -18,7 +18,6 @@ use axum::http::HeaderMap;
 use llm::Error;
 
 use crate::Call;
-use crate::access::Identity;
 use crate::request::Request;
 use crate::served::Served;
 
@@ -39,7 +38,7 @@ pub(crate) struct QuotaConfig {
 }
 
 /// The quotas that are in force.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Quotas {
     rules: Vec<Rule>,
     /// Those of the database.
@@ -55,12 +54,12 @@ impl Quotas {
         config: &QuotaConfig,
         policies: &[Arc<BudgetPolicy>],
         alerts: &Arc<Alerts>,
-        before: Option<&Self>,
+        before: &Self,
     ) -> Result<Self, String> {
-        let kept = before.filter(|it| it.redis == config.redis).map(|it| Arc::clone(&it.ledger));
-        let ledger = match kept {
-            Some(ledger) => ledger,
-            None => Arc::new(Ledger::open(config.redis.as_ref())?),
+        let ledger = if before.redis == config.redis {
+            Arc::clone(&before.ledger)
+        } else {
+            Arc::new(Ledger::open(config.redis.as_ref())?)
         };
         let (policies, alerts) = (policies.to_vec(), Arc::clone(alerts));
         Ok(Self { rules: config.rules.clone(), policies, alerts, ledger, redis: config.redis.clone() })
@@ -79,50 +78,68 @@ impl Quotas {
     }
 
     /// Reserves what a call may need, or says which quota has no room for it and when it will.
-    pub(crate) async fn reserve(
-        &self,
-        served: &Served,
-        request: &Request,
-        who: Option<&Identity>,
-        now_unix_s: i64,
-    ) -> Result<Reserved, Error> {
-        if self.rules.is_empty() && self.policies.is_empty() {
+    pub(crate) async fn reserve(&self, served: &Served, request: &Request, now_unix_s: i64) -> Result<Reserved, Error> {
+        let key = request.caller.known.as_deref();
+        let own = key.map_or(&[][..], |it| &it.rules);
+        if self.rules.is_empty() && own.is_empty() && self.policies.is_empty() {
             return Ok(Reserved::default());
         }
+        let who = key.map(|it| &*it.identity);
         let estimate = Estimate::of(served, request);
         let mut rules = Vec::new();
-        let mut claims = Vec::new();
-        for rule in &self.rules {
+        let mut claims: Vec<Claim> = Vec::new();
+        for rule in self.rules.iter().chain(own) {
             let Some(subject) = rule.subject(who, served.name()) else { continue };
-            claims.push(rule.claim(subject, estimate.of_measure(rule.measure), now_unix_s));
-            rules.push(rule);
+            let claim = rule.claim(subject, estimate.of_measure(rule.measure), now_unix_s);
+            // Quotas of the same subject and window share a count, of which each call is counted once.
+            let shared = claims.iter_mut().position(|it| it.count == claim.count);
+            let place = shared.unwrap_or(claims.len());
+            match shared {
+                Some(place) => claims[place].tighten(claim.limit),
+                None => claims.push(claim),
+            }
+            rules.push(Claiming { rule, place });
         }
+        let own_counts = claims.len();
         let policies: Vec<_> = self.policies.iter().filter(|it| it.concerns(who, served)).collect();
         claims.extend(policies.iter().map(|it| it.claim(estimate.of_measure(Measure::Usd), now_unix_s)));
         if claims.is_empty() {
             return Ok(Reserved::default());
         }
-        let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|full| match full {
-            ledger::Refused::Full { claim, used } => match rules.get(claim) {
-                Some(rule) => rule.refusal(&claims[claim], used, now_unix_s),
-                None => policies[claim - rules.len()].refusal(&claims[claim], now_unix_s),
+        let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|refused| match refused {
+            ledger::Refused::Full { claim, used } => match claim.checked_sub(own_counts) {
+                Some(policy) => policies[policy].refusal(&claims[claim], now_unix_s),
+                None => refusal(&rules, claim, &claims[claim], used, now_unix_s),
             },
             ledger::Refused::Down(words) => Error::Unavailable(words),
         })?;
-        for ((rule, claim), used) in rules.iter().zip(&claims).zip(&counts) {
-            rule.alert(claim, *used);
+        for Claiming { rule, place } in &rules {
+            rule.alert(&claims[*place], counts[*place]);
         }
         let headers = told::headers(&rules, &claims, &counts, now_unix_s);
-        let of_policies = claims.iter().zip(&counts).skip(rules.len());
+        let of_policies = claims.iter().zip(&counts).skip(own_counts);
         let counting = policies.iter().zip(of_policies).map(|(policy, (claim, used))| {
             self.alerts.used(policy, claim, used.saturating_sub(claim.amount), now_unix_s);
             let (policy, alerts) = (Arc::clone(policy), Arc::clone(&self.alerts));
             Counting { policy, claim: claim.clone(), used: *used, alerts }
         });
         let counting = counting.collect();
-        let measures = rules.iter().map(|it| it.measure).chain(policies.iter().map(|_| Measure::Usd));
-        let claims = measures.zip(claims).collect();
         Ok(Reserved { held: Some(Held { claims, counting, ledger: Arc::clone(&self.ledger) }), headers })
+    }
+}
+
+/// A quota that concerns a call, and the place of its claim.
+struct Claiming<'a> {
+    rule: &'a Rule,
+    place: usize,
+}
+
+/// Why a claim was refused, in the words of the tightest of the quotas that it is for.
+fn refusal(rules: &[Claiming<'_>], place: usize, claim: &Claim, used: u64, now_unix_s: i64) -> Error {
+    let its = rules.iter().filter(|it| it.place == place && it.rule.action == Action::Reject);
+    match its.min_by_key(|it| it.rule.amount) {
+        Some(it) => it.rule.refusal(claim, used, now_unix_s),
+        None => Error::Unavailable("a quota without a limit was refused".to_owned()),
     }
 }
 
@@ -135,7 +152,7 @@ pub(crate) struct Reserved {
 
 #[derive(Debug)]
 struct Held {
-    claims: Vec<(Measure, Claim)>,
+    claims: Vec<Claim>,
     counting: Vec<Counting>,
     ledger: Arc<Ledger>,
 }
@@ -150,8 +167,8 @@ impl Reserved {
                 it.took(nanodollars);
             }
         }
-        let changes = claims.into_iter().filter_map(|(measure, claim)| {
-            let took = estimate::took(measure, call)?;
+        let changes = claims.into_iter().filter_map(|claim| {
+            let took = estimate::took(claim.measure, call)?;
             (took != claim.amount).then_some((claim, took))
         });
         ledger.settle(changes.collect());
@@ -160,7 +177,7 @@ impl Reserved {
     /// Gives everything back: the call never began.
     pub(crate) fn give_back(self) {
         if let Some(Held { claims, ledger, .. }) = self.held {
-            ledger.settle(claims.into_iter().map(|(_, claim)| (claim, 0)).collect());
+            ledger.settle(claims.into_iter().map(|claim| (claim, 0)).collect());
         }
     }
 }

@@ -33,8 +33,9 @@ pub(crate) fn everything(
     };
     let prefix = config.static_prefix();
     let ui = ui::router(&ui::Options { prefix: prefix.to_owned(), frame_ancestors: config.frames().ancestors() });
+    let admin =
+        admin.zip(gateway.clone()).map(|(admin, gateway)| gateway::admin_router(admin, gateway)).unwrap_or_default();
     let gateway = gateway.map_or_else(no_endpoints, gateway::router);
-    let admin = admin.map(gateway::admin_router).unwrap_or_default();
     let app = tracking.merge(gateway).merge(admin).merge(readiness(draining)).fallback_service(ui);
     below(prefix, shared(app, config.guard()))
 }

@@ -11,24 +11,19 @@ use serde_json::json;
 use crate::Gateway;
 use crate::caller;
 use crate::http::details_of;
+use crate::secrets::Secret;
 
 /// Lets a request on with whose it is, or answers 401 in the words of the protocol that its address belongs to.
 pub(crate) async fn guard(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
-    let keys = gateway.keys();
-    if keys.are_needed() {
-        let key = caller::key(request.headers());
-        match keys.identify(key.as_ref().map(crate::secrets::Secret::reveal), unix_s()) {
-            Ok(key) => {
-                request.extensions_mut().insert(key);
-            }
-            Err(error) => return refusal(request.uri().path(), &error),
+    let key = caller::key(request.headers());
+    match gateway.identify(key.as_ref().map(Secret::reveal)) {
+        Ok(Some(key)) => {
+            request.extensions_mut().insert(key);
         }
+        Ok(None) => {}
+        Err(error) => return refusal(request.uri().path(), &error),
     }
     next.run(request).await
-}
-
-fn unix_s() -> i64 {
-    i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX)
 }
 
 fn refusal(path: &str, error: &Error) -> Response {

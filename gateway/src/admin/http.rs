@@ -17,12 +17,15 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::{Admin, Error};
+use crate::Gateway;
+use crate::access::administrators;
 
 /// Bytes of a request at most: it names one thing and its parts, and a service account's key has a few KiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Serves `/api/3.0/mlflow/gateway/*` and its alias for web pages.
-pub fn router(admin: Admin) -> Router {
+/// Whoever asks signs in as the gateway's administrator, where it has a key for that.
+pub fn router(admin: Admin, gateway: Gateway) -> Router {
     let routes = Router::new()
         .merge(secrets::routes())
         .merge(definitions::routes())
@@ -37,6 +40,7 @@ pub fn router(admin: Admin) -> Router {
         .layer(from_fn_with_state(admin.clone(), serve_changes))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(gateway, administrators))
         .with_state(admin)
 }
 

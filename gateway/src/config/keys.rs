@@ -5,24 +5,25 @@ use std::sync::Arc;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime};
 
+use super::quotas;
 use super::settings::{Outside, World, expand};
 use super::tree::Place;
 use crate::ConfigError;
-use crate::access::{Hash, Identity, VirtualKey, hash_of};
+use crate::access::{Hash, Hasher, Identity, VirtualKey};
 
 /// Keys at most; more people than this call through keys of their teams.
 const KEYS_MAX: usize = 100_000;
-const KEYS: &[&str] = &["name", "key", "hash", "user", "team", "endpoints", "expires", "disabled"];
+const KEYS: &[&str] = &["name", "key", "hash", "user", "team", "endpoints", "expires", "disabled", "limits", "budgets"];
 
 /// Reads the list of keys.
-pub(super) fn read(place: &Place<'_>, env: &Outside<'_>) -> Result<Vec<Arc<VirtualKey>>, ConfigError> {
+pub(super) fn read(place: &Place<'_>, env: &Outside<'_>, hasher: &Hasher) -> Result<Vec<Arc<VirtualKey>>, ConfigError> {
     let places = place.list()?;
     if places.len() > KEYS_MAX {
         return Err(place.error(format!("has more than {KEYS_MAX} keys; give keys to teams instead")));
     }
     let mut keys: Vec<Arc<VirtualKey>> = Vec::with_capacity(places.len());
     for place in &places {
-        let key = key(place, env)?;
+        let key = key(place, env, hasher)?;
         let is_taken = |it: &&Arc<VirtualKey>| it.identity.key == key.identity.key;
         if keys.iter().any(|it| is_taken(&it)) {
             return Err(place.error(format!("another key is named `{}`; choose another name", key.identity.key)));
@@ -32,7 +33,19 @@ pub(super) fn read(place: &Place<'_>, env: &Outside<'_>) -> Result<Vec<Arc<Virtu
     Ok(keys)
 }
 
-fn key(place: &Place<'_>, env: &Outside<'_>) -> Result<VirtualKey, ConfigError> {
+/// Reads `auth`: whether callers need a key even where there is none yet.
+pub(super) fn auth(place: &Place<'_>) -> Result<bool, ConfigError> {
+    match place.text()? {
+        "required" => Ok(true),
+        "with_keys" => Ok(false),
+        other => Err(place.error(format!(
+            "`{other}` is no choice; write `required`, so that every call needs a key, or `with_keys`, the default: as \
+             soon as there is one"
+        ))),
+    }
+}
+
+fn key(place: &Place<'_>, env: &Outside<'_>, hasher: &Hasher) -> Result<VirtualKey, ConfigError> {
     let mut table = place.table()?;
     let name = table.need("name", "name: whose key this is")?.text()?.to_owned();
     let mut hashes = Vec::new();
@@ -43,13 +56,19 @@ fn key(place: &Place<'_>, env: &Outside<'_>) -> Result<VirtualKey, ConfigError> 
                 "has less than 16 characters, which can be guessed; `tidegate gateway keys create` makes keys",
             ));
         }
-        hashes.push(hash_of(&key));
+        hashes.push(hasher.hash(&key));
     }
     if let Some(place) = table.take("hash") {
         for place in one_or_many(&place)? {
-            hashes.push(Hash::parse(place.text()?).ok_or_else(|| {
+            let hash = Hash::parse(place.text()?).ok_or_else(|| {
                 place.error("must be `sha256:` and 64 hexadecimal digits; `tidegate gateway keys create` prints it")
-            })?);
+            })?;
+            if hash.is_peppered() && !hasher.is_peppered() {
+                return Err(place.error(
+                    "was made with a pepper; set TIDEGATE_KEY_PEPPER or TIDEGATE_KEY_PEPPER_FILE to the same one",
+                ));
+            }
+            hashes.push(hash);
         }
     }
     if hashes.is_empty() {
@@ -63,9 +82,11 @@ fn key(place: &Place<'_>, env: &Outside<'_>) -> Result<VirtualKey, ConfigError> 
     let endpoints = table.take("endpoints").map(|it| names(&it)).transpose()?;
     let expires_unix_s = table.take("expires").map(|it| moment(&it)).transpose()?;
     let is_disabled = table.take("disabled").map(|it| it.bool()).transpose()?.unwrap_or(false);
+    let mut rules = table.take("limits").map(|it| quotas::limits_of_key(&it)).transpose()?.unwrap_or_default();
+    rules.extend(table.take("budgets").map(|it| quotas::budgets_of_key(&it)).transpose()?.unwrap_or_default());
     table.finish(KEYS)?;
     let identity = Arc::new(Identity { key: name, user, team });
-    Ok(VirtualKey { identity, hashes, endpoints, expires_unix_s, is_disabled })
+    Ok(VirtualKey { identity, hashes, replaced: None, endpoints, expires_unix_s, is_disabled, rules })
 }
 
 /// A list of names, or one.

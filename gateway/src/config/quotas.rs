@@ -9,11 +9,32 @@ use crate::secrets::Secret;
 
 /// Quotas at most: each call looks at all of them.
 const RULES_MAX: usize = 256;
+/// And of one key.
+const KEY_RULES_MAX: usize = 16;
 
 /// Reads `limits`: requests and tokens.
 pub(super) fn limits(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    limits_of(place, RULES_MAX, None)
+}
+
+/// Reads `budgets`: dollars.
+pub(super) fn budgets(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    budgets_of(place, RULES_MAX, None)
+}
+
+/// Reads the `limits` of one key.
+pub(super) fn limits_of_key(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    limits_of(place, KEY_RULES_MAX, Some(Scope::Key))
+}
+
+/// Reads the `budgets` of one key.
+pub(super) fn budgets_of_key(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+    budgets_of(place, KEY_RULES_MAX, Some(Scope::Key))
+}
+
+fn limits_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec<Rule>, ConfigError> {
     let mut rules = Vec::new();
-    for place in &places(place)? {
+    for place in &places(place, most)? {
         let mut table = place.table()?;
         let amounts: Vec<_> = [("requests", Measure::Requests), ("tokens", Measure::Tokens)]
             .into_iter()
@@ -22,8 +43,8 @@ pub(super) fn limits(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
         if amounts.is_empty() {
             return Err(place.error("limits nothing; write `requests: 60` or `tokens: 100000`"));
         }
-        let rule = rule(&mut table)?;
-        table.finish(&["per", "for", "window", "requests", "tokens"])?;
+        let rule = rule(&mut table, scope)?;
+        finish(table, scope, &["window", "requests", "tokens"])?;
         for (amount, measure) in amounts {
             rules.push(Rule { measure, amount: amount.count(1)?.into(), ..rule.clone() });
         }
@@ -31,36 +52,39 @@ pub(super) fn limits(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
     Ok(rules)
 }
 
-/// Reads `budgets`: dollars.
-pub(super) fn budgets(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
+fn budgets_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec<Rule>, ConfigError> {
     let mut rules = Vec::new();
-    for place in &places(place)? {
+    for place in &places(place, most)? {
         let mut table = place.table()?;
         let amount = table.need("usd", "usd: 50")?.amount()?.nanos();
         let action = table.take("action").map(|it| action(&it)).transpose()?.unwrap_or_default();
-        let rule = rule(&mut table)?;
-        table.finish(&["per", "for", "window", "usd", "action"])?;
+        let rule = rule(&mut table, scope)?;
+        finish(table, scope, &["window", "usd", "action"])?;
         rules.push(Rule { measure: Measure::Usd, amount, action, ..rule });
     }
     Ok(rules)
 }
 
-fn places<'a>(place: &Place<'a>) -> Result<Vec<Place<'a>>, ConfigError> {
+fn places<'a>(place: &Place<'a>, most: usize) -> Result<Vec<Place<'a>>, ConfigError> {
     let places = place.list()?;
-    if places.len() > RULES_MAX {
-        return Err(place.error(format!("has more than {RULES_MAX} entries; every call is held against all of them")));
+    if places.len() > most {
+        return Err(place.error(format!("has more than {most} entries; every call is held against all of them")));
     }
     Ok(places)
 }
 
-/// What limits and budgets share.
-fn rule(table: &mut Table<'_>) -> Result<Rule, ConfigError> {
-    let per = table.need("per", "per: key")?;
-    let scope = Scope::ALL.into_iter().find(|(word, _)| per.text().is_ok_and(|it| it == *word));
-    let Some((_, scope)) = scope else {
-        return Err(per.wrong("one of key, user, team, endpoint and all"));
+/// Refuses keys that nobody knows; what is one key's own names nobody else.
+fn finish(table: Table<'_>, scope: Option<Scope>, known: &[&str]) -> Result<(), ConfigError> {
+    let whose: &[&str] = if scope.is_some() { &[] } else { &["per", "for"] };
+    table.finish(&[whose, known].concat())
+}
+
+/// What limits and budgets share, whose `scope` is said by the table where it is not known.
+fn rule(table: &mut Table<'_>, scope: Option<Scope>) -> Result<Rule, ConfigError> {
+    let (scope, only) = match scope {
+        Some(scope) => (scope, Vec::new()),
+        None => whose(table)?,
     };
-    let only = table.take("for").map(|it| names(&it)).transpose()?.unwrap_or_default();
     let window = table.need("window", "window: minute")?;
     let words = window.text()?;
     let Some(parsed) = Window::parse(words) else {
@@ -78,6 +102,16 @@ fn rule(table: &mut Table<'_>) -> Result<Rule, ConfigError> {
         window_words: words.trim().to_ascii_lowercase(),
         action: Action::Reject,
     })
+}
+
+/// Whose calls count together, and the names of those that are meant; all where there are none.
+fn whose(table: &mut Table<'_>) -> Result<(Scope, Vec<String>), ConfigError> {
+    let per = table.need("per", "per: key")?;
+    let scope = Scope::ALL.into_iter().find(|(word, _)| per.text().is_ok_and(|it| it == *word));
+    let Some((_, scope)) = scope else {
+        return Err(per.wrong("one of key, user, team, endpoint and all"));
+    };
+    Ok((scope, table.take("for").map(|it| names(&it)).transpose()?.unwrap_or_default()))
 }
 
 fn action(place: &Place<'_>) -> Result<Action, ConfigError> {

@@ -188,7 +188,7 @@ fn value(place: &Place<'_>, form: Form, world: &World<'_>) -> Result<Value, Conf
 }
 
 /// A key: `$NAME` of a variable, the path of a file that holds it, or the key itself, as MLflow has it.
-fn secret(place: &Place<'_>, world: &World<'_>) -> Result<Secret, ConfigError> {
+pub(super) fn secret(place: &Place<'_>, world: &World<'_>) -> Result<Secret, ConfigError> {
     header_safe(document(place, world)?, place)
 }
 

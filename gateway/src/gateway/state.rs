@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::access::Keys;
+use crate::access::{Access, Hasher, Keys, SignIn};
 use crate::cache::Caches;
 use crate::config::{EndpointConfig, Origin, RouteConfig};
 use crate::cost::Prices;
@@ -24,8 +24,9 @@ pub(crate) struct State {
     pub(crate) served: HashMap<String, Served>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) routes: Vec<Arc<Route>>,
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) quotas: Option<Quotas>,
+    pub(crate) access: Access,
+    pub(crate) sign_in: Arc<SignIn>,
+    pub(crate) quotas: Quotas,
 }
 
 /// Endpoints and routes that stand in no file: those of the database. Where the file has the same name, it wins.
@@ -101,16 +102,20 @@ impl State {
         let of_database = of_database.filter(|(name, _)| policies.iter().all(|(it, _)| it != name));
         making.fallbacks(policies.iter().copied().chain(of_database));
         let Making { builder, mut state, .. } = making;
-        state.keys = Arc::new(Keys::new(config.keys.iter().cloned()));
-        if !config.quotas.rules.is_empty() || !added.policies.is_empty() {
-            let quotas = Quotas::new(&config.quotas, &added.policies, &workshop.alerts, before.quotas.as_ref());
-            state.quotas = Some(quotas.map_err(|message| ConfigError::Invalid {
-                file: config.file.clone(),
-                line: 0,
-                key: "redis".to_owned(),
-                message,
-            })?);
-        }
+        state.access = Access {
+            hasher: Hasher::new(config.access.pepper.as_ref()),
+            is_closed: config.access.is_closed,
+            file: Keys::new(config.access.keys.iter().cloned()),
+            database: Arc::clone(&before.access.database),
+        };
+        state.sign_in = Arc::new(SignIn::new(&config.access.sign_in));
+        let quotas = Quotas::new(&config.quotas, &added.policies, &workshop.alerts, &before.quotas);
+        state.quotas = quotas.map_err(|message| ConfigError::Invalid {
+            file: config.file.clone(),
+            line: 0,
+            key: "redis".to_owned(),
+            message,
+        })?;
         workshop.clients = builder.clients;
         workshop.locals = builder.locals;
         workshop.clients.forget_unused();

@@ -7,6 +7,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::access::Administrator;
 use crate::observe::health::word;
 use crate::{EndpointHealth, Gateway};
 
@@ -17,12 +18,12 @@ pub(super) fn router() -> Router<Gateway> {
         .route("/api/3.0/tidegate/gateway/health", get(health))
 }
 
-async fn config(State(gateway): State<Gateway>) -> Json<Value> {
+async fn config(_: Administrator, State(gateway): State<Gateway>) -> Json<Value> {
     Json(config_json(&gateway))
 }
 
 /// Reads the configuration file again; what is wrong with it is the answer, and the old one goes on.
-async fn reload(State(gateway): State<Gateway>) -> Response {
+async fn reload(_: Administrator, State(gateway): State<Gateway>) -> Response {
     let reloading = gateway.clone();
     // Opening local models computes for a while.
     match tokio::task::spawn_blocking(move || reloading.reload_file()).await {
@@ -36,7 +37,7 @@ async fn reload(State(gateway): State<Gateway>) -> Response {
     }
 }
 
-async fn health(State(gateway): State<Gateway>) -> Json<Value> {
+async fn health(_: Administrator, State(gateway): State<Gateway>) -> Json<Value> {
     let endpoints: Vec<Value> = gateway.health().iter().map(health_json).collect();
     Json(json!({"endpoints": endpoints}))
 }

@@ -12,6 +12,7 @@ use axum::routing::get;
 
 use super::labels::RouteLabels;
 use crate::Gateway;
+use crate::access::Watcher;
 
 /// The text format of `OpenMetrics`, which says in its last line that nothing is missing.
 const FORM: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,7 +21,7 @@ pub(crate) fn router() -> Router<Gateway> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(gateway): State<Gateway>) -> impl IntoResponse {
+async fn metrics(_: Watcher, State(gateway): State<Gateway>) -> impl IntoResponse {
     ([(CONTENT_TYPE, FORM)], gateway.metrics_text())
 }
 

@@ -1,12 +1,13 @@
 //! Where quotas are counted: in this process, or in a Redis that replicas share.
 
-use super::RedisConfig;
 use super::local::Local;
 use super::redis::Shared;
+use super::{Measure, RedisConfig};
 
 /// What a call wants of one count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
+    pub(crate) measure: Measure,
     /// The name of the count: of what, in which stretch of which window, whose.
     pub(crate) count: String,
     pub(crate) amount: u64,
@@ -14,6 +15,13 @@ pub(crate) struct Claim {
     pub(crate) limit: Option<u64>,
     /// When the count may be forgotten, in seconds since 1970.
     pub(crate) ends_unix_s: i64,
+}
+
+impl Claim {
+    /// Also holds the count to another quota's limit.
+    pub(super) fn tighten(&mut self, limit: Option<u64>) {
+        self.limit = self.limit.into_iter().chain(limit).min();
+    }
 }
 
 /// Why nothing was reserved.
@@ -30,6 +38,12 @@ pub(super) enum Refused {
 pub(crate) enum Ledger {
     Local(Local),
     Shared(Shared),
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::Local(Local::default())
+    }
 }
 
 impl Ledger {

@@ -80,9 +80,10 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Measure;
 
     fn claim(count: &str, amount: u64, limit: Option<u64>, ends_unix_s: i64) -> Claim {
-        Claim { count: count.to_owned(), amount, limit, ends_unix_s }
+        Claim { measure: Measure::Requests, count: count.to_owned(), amount, limit, ends_unix_s }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use llm::Error;
 use time::OffsetDateTime;
 
-use super::{Action, Claim};
+use super::{Action, Claim, Measure};
 use crate::access::Identity;
 use crate::admin::budget::{Scope, Unit, name_of, window};
 use crate::served::Served;
@@ -58,6 +58,7 @@ impl BudgetPolicy {
         // A call whose price nobody knows still meets the end of a budget.
         let amount = nanodollars.max(1);
         Claim {
+            measure: Measure::Usd,
             count: format!(
                 "usd:{}:{}:{}:{from_ms}:{}:{}",
                 self.id,

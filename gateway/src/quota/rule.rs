@@ -102,6 +102,7 @@ impl Rule {
     pub(super) fn claim(&self, subject: &str, amount: u64, now_unix_s: i64) -> Claim {
         let span = self.window.at(now_unix_s);
         Claim {
+            measure: self.measure,
             count: format!(
                 "{}:{}:{}:{}:{subject}",
                 self.measure.word(),

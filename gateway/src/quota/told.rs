@@ -2,10 +2,10 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Claim, Measure, Rule};
+use super::{Action, Claim, Claiming, Measure};
 
 /// `x-ratelimit-limit-requests` and its like, of the quota that has the least left.
-pub(super) fn headers(rules: &[&Rule], claims: &[Claim], counts: &[u64], now_unix_s: i64) -> HeaderMap {
+pub(super) fn headers(rules: &[Claiming<'_>], claims: &[Claim], counts: &[u64], now_unix_s: i64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (measure, names) in [
         (
@@ -16,10 +16,10 @@ pub(super) fn headers(rules: &[&Rule], claims: &[Claim], counts: &[u64], now_uni
     ] {
         let tightest = rules
             .iter()
-            .zip(claims)
-            .zip(counts)
-            .filter(|((rule, claim), _)| rule.measure == measure && claim.limit.is_some())
-            .map(|((rule, claim), used)| (rule.amount.saturating_sub(*used), rule.amount, claim.ends_unix_s))
+            .filter(|Claiming { rule, .. }| rule.measure == measure && rule.action == Action::Reject)
+            .map(|Claiming { rule, place }| {
+                (rule.amount.saturating_sub(counts[*place]), rule.amount, claims[*place].ends_unix_s)
+            })
             .min();
         let Some((left, amount, ends)) = tightest else { continue };
         let reset = format!("{}s", (ends - now_unix_s).max(0));

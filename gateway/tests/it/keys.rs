@@ -166,3 +166,27 @@ async fn a_budget_is_overdrawn_by_no_more_than_what_is_under_way() {
     }
     assert_eq!(sum, 18);
 }
+
+#[tokio::test]
+async fn a_key_has_limits_of_its_own_and_the_tightest_holds() {
+    let provider = Provider::start().await;
+    let rest = "limits:\n  - {per: key, requests: 5, window: 10 days}\n";
+    let own = "endpoints: [other], limits: [{requests: 2, window: 10 days}], budgets: [{usd: 1, window: month}]";
+    let yaml = yaml(rest).replace("endpoints: [other]", own);
+    let gateway = TestGateway::start(&yaml, &provider).await;
+    let asked = async |key: &str, name: &str| {
+        provider.will(answer(1));
+        let (status, headers, body) = ask(&gateway, key, "/v1/chat/completions", &hello(Some(name))).await;
+        (status, headers.get("x-ratelimit-remaining-requests").map(|it| it.to_str().unwrap().to_owned()), body)
+    };
+    let (status, remaining, _) = asked(BOB, "other").await;
+    assert_eq!((status, remaining.as_deref()), (200, Some("1")));
+    assert_eq!(asked(BOB, "other").await.0, 200);
+    let (status, _, body) = asked(BOB, "other").await;
+    assert_eq!(status, 429);
+    let words = "Rate limit exceeded: 2 requests per 10 days for key `bob`, of which 2 requests are used";
+    assert!(body["error"]["message"].as_str().unwrap().starts_with(words), "{body}");
+    // Ann's are those that all keys have.
+    let (status, remaining, _) = asked(ANN, "chat").await;
+    assert_eq!((status, remaining.as_deref()), (200, Some("4")));
+}

@@ -28,6 +28,7 @@ mod recordings;
 mod reload;
 mod resilience;
 mod responses;
+mod sign_in;
 mod support;
 mod vendors;
 mod vertex;
