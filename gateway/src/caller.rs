@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::access::VirtualKey;
 use crate::secrets::Secret;
@@ -42,12 +42,27 @@ pub(crate) struct Caller {
     pub(crate) known: Option<Arc<VirtualKey>>,
     /// Whether the call came over HTTP.
     pub(crate) is_remote: bool,
+    /// Whether it is a guardrail that calls, which no guardrail looks at.
+    pub(crate) is_unguarded: bool,
 }
 
 impl Caller {
     /// Reads the head of a request, and takes the key that the guard has known it by.
     pub(crate) fn of(headers: &HeaderMap, known: Option<Arc<VirtualKey>>) -> Self {
-        Self { key: key(headers), headers: kept(headers), known, wants_explanation: false, is_remote: true }
+        Self {
+            key: key(headers),
+            headers: kept(headers),
+            known,
+            wants_explanation: false,
+            is_remote: true,
+            is_unguarded: false,
+        }
+    }
+
+    /// A guardrail of this gateway, which asks a model. Its calls are told by the name that MLflow gives them.
+    pub(crate) fn guardrail() -> Self {
+        let headers = HeaderMap::from_iter([(CLIENT, HeaderValue::from_static("judge"))]);
+        Self { headers, is_unguarded: true, ..Self::default() }
     }
 
     /// Which program calls: as MLflow's header names it, or the product that the user agent names first.

@@ -113,6 +113,12 @@ impl Gateway {
         Some(Arc::new(EndpointModel::new(self.clone(), name.to_owned())))
     }
 
+    /// The same for a guardrail that asks a model: no guardrail looks at its calls.
+    pub(crate) fn unguarded_model(&self, name: &str) -> Option<Arc<dyn LanguageModel>> {
+        self.served(name)?;
+        Some(Arc::new(EndpointModel::new(self.clone(), name.to_owned()).unguarded()))
+    }
+
     /// Whether the configuration keeps something in a database, which [`Self::use_database`] must give then.
     pub fn needs_database(&self) -> bool {
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ mod opinion;
 mod pii;
 mod reply;
 mod schema;
+mod scorer;
 mod stream;
 mod texts;
 mod webhook;
@@ -32,6 +33,7 @@ pub(crate) use judge::Judge;
 pub(crate) use opinion::OnFailure;
 pub(crate) use pii::Pii;
 pub(crate) use schema::Schema;
+pub(crate) use scorer::{Scorer, Stored};
 pub(crate) use webhook::Webhook;
 
 /// One guardrail, ready to look.
@@ -81,6 +83,8 @@ pub(crate) enum Check {
     Judge(Judge),
     /// By asking another server.
     Webhook(Webhook),
+    /// As a scorer of MLflow does.
+    Scorer(Scorer),
 }
 
 impl Guardrail {
@@ -91,11 +95,15 @@ impl Guardrail {
         }
     }
 
+    fn is_scorer(&self) -> bool {
+        matches!(self.check, Check::Scorer(_))
+    }
+
     /// What it looks for, if it looks for stretches of text.
     fn finder(&self) -> Option<&Finder> {
         match &self.check {
             Check::Find(finder) => Some(finder),
-            Check::Schema(_) | Check::Judge(_) | Check::Webhook(_) => None,
+            Check::Schema(_) | Check::Judge(_) | Check::Webhook(_) | Check::Scorer(_) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a call was and cost: the record of it, and the meter that writes the record when the call ends.
 
-mod assembly;
+pub(crate) mod assembly;
 pub(crate) mod facts;
 
 use std::sync::Arc;

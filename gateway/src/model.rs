@@ -1,5 +1,7 @@
 //! An endpoint as a [`LanguageModel`] for callers in the same process.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::stream;
 use llm::{Chat, ChatChunk, ChatReply, Completion, CompletionReply, Embed, EmbedReply, Error, LanguageModel, Stream};
@@ -9,17 +11,24 @@ use uuid::Uuid;
 
 use crate::Gateway;
 use crate::answer::{AnswerBody, Chunks, Piece};
+use crate::caller::Caller;
 use crate::endpoint::Kind;
 use crate::request::Request;
 
 pub(crate) struct EndpointModel {
     gateway: Gateway,
     name: String,
+    caller: Arc<Caller>,
 }
 
 impl EndpointModel {
     pub(crate) fn new(gateway: Gateway, name: String) -> Self {
-        Self { gateway, name }
+        Self { gateway, name, caller: Arc::default() }
+    }
+
+    /// The same for a guardrail, past all others.
+    pub(crate) fn unguarded(self) -> Self {
+        Self { caller: Arc::new(Caller::guardrail()), ..self }
     }
 
     async fn call(&self, kind: Kind, request: &impl Serialize) -> llm::Result<AnswerBody> {
@@ -40,7 +49,8 @@ impl EndpointModel {
         }
         let body = serde_json::to_vec(request)
             .map_err(|error| Error::Internal(format!("a request could not be written as JSON: {error}")))?;
-        let request = Request::parse(kind, body.into())?;
+        let mut request = Request::parse(kind, body.into())?;
+        request.caller = Arc::clone(&self.caller);
         let answer = self.gateway.call(Uuid::new_v4().to_string(), &served, request).await;
         answer.map(|it| it.body).map_err(|it| it.error)
     }

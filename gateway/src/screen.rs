@@ -103,7 +103,7 @@ impl Watch {
                 ReplyBody::Stream(_) => bytes::Bytes::new(),
             };
             let form = reply.form;
-            reply = guardrails.reply(&gateway, request.kind, reply, &decisions).await.inspect_err(|_| {
+            reply = guardrails.reply(&gateway, request, reply, &decisions).await.inspect_err(|_| {
                 // It was paid for nevertheless.
                 if let Ok(facts) = serde_json::from_slice(&body) {
                     meter.counted(form, &facts);
@@ -125,7 +125,7 @@ pub(crate) async fn call(
     request: &Request,
     mut meter: Meter,
 ) -> Result<Answer, Failed> {
-    let Some(guardrails) = &screen.guardrails else {
+    let Some(guardrails) = screen.guardrails.as_ref().filter(|_| !request.caller.is_unguarded) else {
         return asked(gateway, screen, served, request, meter, None).await;
     };
     let decisions = Decisions::default();

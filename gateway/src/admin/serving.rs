@@ -16,6 +16,8 @@ use crate::Gateway;
 use crate::config::{EndpointConfig, Origin, RouteConfig, endpoint_of};
 use crate::dispatch::{Failures, FallbackConfig, PolicyConfig};
 use crate::gateway::Added;
+use crate::guardrails::Guardrail;
+use crate::screen::ScreenConfig;
 
 /// How long a change that another replica or MLflow made may take to be served here.
 const POLL_PERIOD: Duration = Duration::from_secs(5);
@@ -61,9 +63,9 @@ impl Admin {
     }
 
     /// What the rows stand for. A model that cannot be served is left out with a warning.
-    async fn added(&self, rows: &[ServedModel]) -> Added {
+    async fn added(&self, rows: &Rows) -> Added {
         let mut added = Added::default();
-        for models in rows.chunk_by(|it, next| it.endpoint_id == next.endpoint_id) {
+        for models in rows.models.chunk_by(|it, next| it.endpoint_id == next.endpoint_id) {
             let Some(name) = models[0].endpoint_name.clone() else { continue };
             let mut built = Vec::new();
             for model in models {
@@ -78,7 +80,8 @@ impl Admin {
                     ),
                 }
             }
-            add(&mut added, name, built);
+            let screen = ScreenConfig { guardrails: rows.guardrails_of(&models[0].endpoint_id), cache: None };
+            add(&mut added, name, built, screen);
         }
         added
     }
@@ -97,9 +100,22 @@ impl Admin {
     }
 }
 
+impl Rows {
+    /// The guardrails of an endpoint, in their order.
+    fn guardrails_of(&self, endpoint_id: &str) -> Vec<Arc<Guardrail>> {
+        // A scorer refers to an endpoint by id, or by name where it was made without this server.
+        let named = |reference: &str| {
+            let endpoint = self.models.iter().find(|it| it.endpoint_id == reference);
+            endpoint.and_then(|it| it.endpoint_name.clone()).unwrap_or_else(|| reference.to_owned())
+        };
+        let own = self.guardrails.iter().filter(|it| it.endpoint_id == endpoint_id);
+        own.map(|it| it.stored().guardrail(named)).collect()
+    }
+}
+
 /// Adds an endpoint as MLflow routes its calls: without a strategy to the first of its primary models, with one to all
 /// of them by weight; and where one fails, in whatever way, to the others in their order.
-fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfig)>) {
+fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfig)>, screen: ScreenConfig) {
     let (mut primary, others): (Vec<_>, Vec<_>) = models.into_iter().partition(|(it, _)| it.linkage_type == "PRIMARY");
     if primary.first().is_none_or(|(it, _)| it.routing_strategy.as_deref() != Some(TRAFFIC_SPLIT)) {
         primary.truncate(1);
@@ -114,6 +130,7 @@ fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfi
         added.endpoints.extend(primary.into_iter().map(|(_, endpoint)| EndpointConfig {
             policy: policy.clone(),
             recording: recording.clone(),
+            screen: screen.clone(),
             ..endpoint
         }));
         return;
@@ -124,7 +141,7 @@ fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfi
         destinations.push((name.clone(), share(model.weight)));
         added.endpoints.push(EndpointConfig { name, ..endpoint });
     }
-    added.routes.push(RouteConfig { recording, ..RouteConfig::of_database(name, destinations, policy) });
+    added.routes.push(RouteConfig { recording, screen, ..RouteConfig::of_database(name, destinations, policy) });
 }
 
 /// Adds the models that are asked when others failed, and names them in their order.
@@ -219,7 +236,7 @@ impl Follower {
             tracing::warn!(MODELS_MAX, "the database has more models than are served; the newest are left out");
             rows.models.truncate(MODELS_MAX);
         }
-        let mut added = admin.added(&rows.models).await;
+        let mut added = admin.added(&rows).await;
         added.policies = rows.budgets.iter().filter_map(Budget::policy).map(Arc::new).collect();
         let gateway = self.gateway.clone();
         // Building a provider reads certificates and may compute.

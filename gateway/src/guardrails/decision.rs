@@ -93,6 +93,9 @@ impl Decisions {
         let mut text = String::new();
         for Decision { guardrail, stage, verdict, found } in self.list() {
             let comma = if text.is_empty() { "" } else { ", " };
+            // Names of the database may hold what no header can.
+            let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.' | ' ');
+            let guardrail: String = guardrail.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
             let _ = write!(text, "{comma}{guardrail}; {} {}", stage.word(), verdict.word());
             for (what, count) in found {
                 let _ = write!(text, "; {what}={count}");

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use llm::Error;
 use serde_json::Value;
 
-use super::{Action, Decisions, Finder, Guardrail, Guardrails, Stage, Verdict, texts};
+use super::{Action, Check, Decisions, Finder, Guardrail, Guardrails, Stage, Verdict, texts};
 use crate::Gateway;
 use crate::dialect::Dialect;
 use crate::losses::Losses;
@@ -43,6 +43,13 @@ impl Guardrails {
                     is_masked |= guardrail.look(finder, Stage::Input, text, decisions)?;
                     Ok::<_, Error>(())
                 })?;
+                continue;
+            }
+            if let Check::Scorer(scorer) = &guardrail.check {
+                if let Some(instead) = guardrail.rate(scorer, gateway, Stage::Input, (&body, None), decisions).await? {
+                    body = instead;
+                    is_masked = true;
+                }
                 continue;
             }
             let mut texts = Vec::new();

@@ -41,7 +41,7 @@ impl Guardrail {
             return Ok(None);
         }
         let opinion = match &self.check {
-            Check::Find(_) => return Ok(None),
+            Check::Find(_) | Check::Scorer(_) => return Ok(None),
             Check::Schema(schema) => Ok(schema.check(texts)),
             Check::Judge(judge) => judge.ask(gateway, texts).await,
             Check::Webhook(webhook) => webhook.ask(&self.name, stage, texts, self.action == Action::Mask).await,

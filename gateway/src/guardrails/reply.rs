@@ -6,48 +6,82 @@ use bytes::Bytes;
 use llm::Error;
 use serde_json::Value;
 
+use super::scorer::{Raters, scored};
 use super::{Action, Check, Decisions, Guardrail, Guardrails, Stage, held, stream, texts};
 use crate::Gateway;
 use crate::endpoint::Kind;
+use crate::losses::Losses;
 use crate::provider::{Frames, Reply, ReplyBody};
+use crate::request::Request;
 
 impl Guardrails {
     /// Looks at an answer. Gives the one that the caller gets; a stream is looked at while it passes.
     pub(crate) async fn reply(
         &self,
         gateway: &Gateway,
-        kind: Kind,
+        request: &Request,
         reply: Reply,
         decisions: &Decisions,
     ) -> Result<Reply, Error> {
         // Nobody reads vectors.
-        if kind == Kind::Embeddings || !self.watch_answers() {
+        if request.kind == Kind::Embeddings || !self.watch_answers() {
             return Ok(reply);
         }
         let body = match reply.body {
-            ReplyBody::Whole(body) => ReplyBody::Whole(self.whole(gateway, body, decisions).await?),
-            ReplyBody::Stream(frames) => ReplyBody::Stream(self.stream(gateway, frames, decisions)),
+            ReplyBody::Whole(body) => ReplyBody::Whole(self.whole(gateway, request, body, decisions).await?),
+            ReplyBody::Stream(frames) => ReplyBody::Stream(self.stream(gateway, request, frames, decisions)?),
         };
         Ok(Reply { body, ..reply })
     }
 
-    fn stream(&self, gateway: &Gateway, mut frames: Frames, decisions: &Decisions) -> Frames {
-        let (finders, judges): (Vec<_>, Vec<_>) = self.at(Stage::Output).cloned().partition(|it| it.finder().is_some());
+    fn stream(
+        &self,
+        gateway: &Gateway,
+        request: &Request,
+        mut frames: Frames,
+        decisions: &Decisions,
+    ) -> Result<Frames, Error> {
+        let (finders, others): (Vec<_>, Vec<_>) = self.at(Stage::Output).cloned().partition(|it| it.finder().is_some());
+        let (scorers, judges): (Vec<_>, Vec<_>) = others.into_iter().partition(|it| it.is_scorer());
         if !finders.is_empty() {
             frames = stream::guarded(frames, finders, decisions.clone());
         }
         if !judges.is_empty() {
             frames = held::judged(frames, gateway, judges, decisions.clone());
         }
-        frames
+        if !scorers.is_empty() {
+            let raters = Raters {
+                gateway: gateway.clone(),
+                guardrails: scorers,
+                request: asked(request)?,
+                kind: request.kind,
+                decisions: decisions.clone(),
+            };
+            frames = scored(frames, raters);
+        }
+        Ok(frames)
     }
 
-    async fn whole(&self, gateway: &Gateway, bytes: Bytes, decisions: &Decisions) -> Result<Bytes, Error> {
+    async fn whole(
+        &self,
+        gateway: &Gateway,
+        request: &Request,
+        bytes: Bytes,
+        decisions: &Decisions,
+    ) -> Result<Bytes, Error> {
         // What is no JSON is no answer, which others will say.
         let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else { return Ok(bytes) };
         let mut is_masked = false;
         for guardrail in self.at(Stage::Output) {
             let Guardrail { tool_calls, check, .. } = &**guardrail;
+            if let Check::Scorer(scorer) = check {
+                let parts = (&asked(request)?, Some(&body));
+                if let Some(instead) = guardrail.rate(scorer, gateway, Stage::Output, parts, decisions).await? {
+                    body = instead;
+                    is_masked = true;
+                }
+                continue;
+            }
             let Check::Find(finder) = check else {
                 let texts = said(&mut body, matches!(check, Check::Schema(_)), *tool_calls);
                 guardrail.judge(gateway, Stage::Output, &texts, decisions).await?;
@@ -71,6 +105,11 @@ impl Guardrails {
             .map(Bytes::from)
             .map_err(|error| Error::Internal(format!("an answer could not be written as JSON: {error}")))
     }
+}
+
+/// What was asked, in OpenAI's words.
+fn asked(request: &Request) -> Result<Value, Error> {
+    request.pivot(&mut Losses::default())?.typed()
 }
 
 /// What the choices of an answer say, a text each.

@@ -10,7 +10,7 @@ use crate::endpoint::Kind;
 /// Answers and tool calls that are kept apart; a stream that numbers more is not believed.
 const INDEX_MAX: u32 = 256;
 
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     kind: Kind,
     id: String,
     model: String,
@@ -39,7 +39,7 @@ struct ToolCall {
 
 impl Assembly {
     /// With `bytes_max` 0, only the finish reasons are kept.
-    pub(super) fn new(kind: Kind, bytes_max: usize) -> Self {
+    pub(crate) fn new(kind: Kind, bytes_max: usize) -> Self {
         Self {
             kind,
             id: String::new(),
@@ -52,7 +52,7 @@ impl Assembly {
     }
 
     /// Adds a chunk; gives whether it says something, rather than only opening, closing or counting.
-    pub(super) fn add(&mut self, facts: &ChunkFacts<'_>) -> bool {
+    pub(crate) fn add(&mut self, facts: &ChunkFacts<'_>) -> bool {
         if self.id.is_empty()
             && let Some(id) = &facts.id
         {
@@ -109,13 +109,13 @@ impl Assembly {
     }
 
     /// Whether there are answers and each has its finish reason.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let mut seen = self.choices.iter().filter(|it| it.is_seen).peekable();
         seen.peek().is_some() && seen.all(|it| it.finish_reason.is_some())
     }
 
     /// The answer; `None` if nothing came.
-    pub(super) fn to_json(&self, usage: Option<&Usage>) -> Option<Bytes> {
+    pub(crate) fn to_json(&self, usage: Option<&Usage>) -> Option<Bytes> {
         if self.choices.is_empty() && usage.is_none() {
             return None;
         }

@@ -4,11 +4,15 @@ use super::Store;
 use super::budgets::Budget;
 use super::endpoints::Fallback;
 use crate::admin::envelope::Sealed;
-use crate::admin::error::Result;
+use crate::admin::error::{Error, Result};
+use crate::guardrails::Stored;
 use crate::recording::{Experiment, Recording, Registered};
 
 /// Models that are served at most: each has a provider in memory. Listings and RPCs go on beyond it.
 pub(in crate::admin) const MODELS_MAX: usize = 10_000;
+
+/// Guardrails of all endpoints together at most. With more, none is left out: what was served goes on being served.
+const GUARDRAILS_MAX: usize = 10_000;
 
 /// One model of one endpoint, with the secret to call it with.
 #[derive(PartialEq)]
@@ -82,16 +86,43 @@ impl ServedModel {
     }
 }
 
+/// One guardrail of one endpoint.
+#[derive(PartialEq)]
+pub(in crate::admin) struct ServedGuardrail {
+    pub(in crate::admin) endpoint_id: String,
+    name: String,
+    stage: String,
+    action: String,
+    rewriter: Option<String>,
+    serialized_scorer: String,
+}
+
+db::record!(ServedGuardrail { endpoint_id, name, stage, action, rewriter, serialized_scorer });
+
+impl ServedGuardrail {
+    pub(in crate::admin) fn stored(&self) -> Stored<'_> {
+        Stored {
+            name: &self.name,
+            stage: &self.stage,
+            action: &self.action,
+            rewriter: self.rewriter.as_deref(),
+            scorer: &self.serialized_scorer,
+        }
+    }
+}
+
 /// All that is served.
 #[derive(PartialEq)]
 pub(in crate::admin) struct Rows {
     pub(in crate::admin) models: Vec<ServedModel>,
     pub(in crate::admin) budgets: Vec<Budget>,
+    pub(in crate::admin) guardrails: Vec<ServedGuardrail>,
 }
 
 impl Store {
     pub(in crate::admin) async fn served(&self) -> Result<Rows> {
-        Ok(Rows { models: self.served_models().await?, budgets: self.served_budgets().await? })
+        let (models, budgets) = (self.served_models().await?, self.served_budgets().await?);
+        Ok(Rows { models, budgets, guardrails: self.served_guardrails().await? })
     }
 
     /// The models of all endpoints, those of one endpoint together.
@@ -108,5 +139,22 @@ impl Store {
             MODELS_MAX + 1
         );
         Ok(self.db.fetch_all(sql, vec![]).await?)
+    }
+
+    /// The guardrails of all endpoints, each one's in their order: those without a place come last.
+    async fn served_guardrails(&self) -> Result<Vec<ServedGuardrail>> {
+        let sql = format!(
+            "SELECT c.endpoint_id, g.name, g.stage, g.action, a.name AS rewriter, v.serialized_scorer FROM \
+             guardrail_configs c JOIN guardrails g ON g.guardrail_id = c.guardrail_id JOIN scorer_versions v ON \
+             v.scorer_id = g.scorer_id AND v.scorer_version = g.scorer_version LEFT JOIN endpoints a ON a.endpoint_id \
+             = g.action_endpoint_id ORDER BY c.endpoint_id, CASE WHEN c.execution_order IS NULL THEN 1 ELSE 0 END, \
+             c.execution_order, c.guardrail_id LIMIT {}",
+            GUARDRAILS_MAX + 1
+        );
+        let guardrails: Vec<ServedGuardrail> = self.db.fetch_all(sql, vec![]).await?;
+        if guardrails.len() > GUARDRAILS_MAX {
+            return Err(Error::invalid(format!("the endpoints have more than {GUARDRAILS_MAX} guardrails; remove some")));
+        }
+        Ok(guardrails)
     }
 }
