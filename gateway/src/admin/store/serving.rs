@@ -153,7 +153,9 @@ impl Store {
         );
         let guardrails: Vec<ServedGuardrail> = self.db.fetch_all(sql, vec![]).await?;
         if guardrails.len() > GUARDRAILS_MAX {
-            return Err(Error::invalid(format!("the endpoints have more than {GUARDRAILS_MAX} guardrails; remove some")));
+            return Err(Error::invalid(format!(
+                "the endpoints have more than {GUARDRAILS_MAX} guardrails; remove some"
+            )));
         }
         Ok(guardrails)
     }

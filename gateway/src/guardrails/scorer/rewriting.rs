@@ -73,14 +73,19 @@ mod tests {
 
     #[test]
     fn a_rewriter_changes_content_alone() {
-        let original = json!({"model": "m", "messages": [{"role": "user", "content": "key sk-1"}], "stream": true, "user": "ann"});
-        let rewritten = json!({"model": "dearer", "messages": [{"role": "user", "content": "key [REDACTED]"}], "tools": [1]});
+        let original =
+            json!({"model": "m", "messages": [{"role": "user", "content": "key sk-1"}], "stream": true, "user": "ann"});
+        let rewritten =
+            json!({"model": "dearer", "messages": [{"role": "user", "content": "key [REDACTED]"}], "tools": [1]});
         assert_eq!(
             merged(&original, rewritten, Stage::Input),
             Some(json!({"model": "m", "messages": [{"role": "user", "content": "key [REDACTED]"}], "stream": true}))
         );
         assert_eq!(merged(&original, json!({"error": "no"}), Stage::Input), None);
         assert_eq!(merged(&original, json!({"messages": "clean"}), Stage::Input), None);
-        assert_eq!(merged(&json!({"choices": [1]}), json!({"choices": [2]}), Stage::Output), Some(json!({"choices": [2]})));
+        assert_eq!(
+            merged(&json!({"choices": [1]}), json!({"choices": [2]}), Stage::Output),
+            Some(json!({"choices": [2]}))
+        );
     }
 }

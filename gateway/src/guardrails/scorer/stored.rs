@@ -97,16 +97,25 @@ fn question(serialized: &str, is_before: bool, named: impl Fn(&str) -> String) -
     let scorer: Serialized =
         serde_json::from_str(serialized).map_err(|error| format!("its scorer has an unknown shape: {error}"))?;
     if scorer.call_source.is_some_and(|it| !it.is_null()) {
-        return Err("its scorer is Python code (@scorer), which no gateway runs; use a judge made with make_judge".into());
+        return Err(
+            "its scorer is Python code (@scorer), which no gateway runs; use a judge made with make_judge".into()
+        );
     }
     let timeout = scorer.timeout.filter(|it| *it > 0.0).map(Duration::from_secs_f64).unwrap_or(TIMEOUT).min(TIMEOUT);
-    let (instructions, model, is_boolean, parameters) = match (scorer.instructions_judge_pydantic_data, scorer.builtin_scorer_class) {
+    let (instructions, model, is_boolean, parameters) = match (
+        scorer.instructions_judge_pydantic_data,
+        scorer.builtin_scorer_class,
+    ) {
         (Some(it), _) => {
             let kind = it.feedback_value_type.and_then(|it| it.kind);
             let is_boolean = match kind.as_deref() {
                 None | Some("string") => false,
                 Some("boolean") => true,
-                Some(other) => return Err(format!("its judge answers with a value of type `{other}`; a guardrail's says yes or no, or true or false")),
+                Some(other) => {
+                    return Err(format!(
+                        "its judge answers with a value of type `{other}`; a guardrail's says yes or no, or true or false"
+                    ));
+                }
             };
             (it.instructions, it.model, is_boolean, it.inference_params)
         }
@@ -114,11 +123,15 @@ fn question(serialized: &str, is_before: bool, named: impl Fn(&str) -> String) -
             let data = scorer.builtin_scorer_pydantic_data.unwrap_or_default();
             (builtin(&class, data.guidelines, is_before)?, data.model, false, data.inference_params)
         }
-        (None, None) => return Err("its scorer is of a kind that only Python runs; use a judge made with make_judge".into()),
+        (None, None) => {
+            return Err("its scorer is of a kind that only Python runs; use a judge made with make_judge".into());
+        }
     };
     let model = model.ok_or("its judge names no model; give it an endpoint of this gateway, `gateway:/<name>`")?;
     let Some(endpoint) = model.strip_prefix(SCHEME).map(|it| it.trim_start_matches('/')) else {
-        return Err(format!("its judge asks `{model}`, and only endpoints of this gateway are asked: `gateway:/<name>`"));
+        return Err(format!(
+            "its judge asks `{model}`, and only endpoints of this gateway are asked: `gateway:/<name>`"
+        ));
     };
     let (mut about_inputs, mut about_outputs) = (false, false);
     for variable in VARIABLE.captures_iter(&instructions) {
@@ -128,7 +141,9 @@ fn question(serialized: &str, is_before: bool, named: impl Fn(&str) -> String) -
                 return Err("its judge is about `{{ outputs }}`, which there are none of BEFORE a call".into());
             }
             "outputs" => about_outputs = true,
-            other => return Err(format!("its judge is about `{{{{ {other} }}}}`; a call has `inputs` and `outputs` alone")),
+            other => {
+                return Err(format!("its judge is about `{{{{ {other} }}}}`; a call has `inputs` and `outputs` alone"));
+            }
         }
     }
     if !about_inputs && !about_outputs {
@@ -160,10 +175,14 @@ fn builtin(class: &str, guidelines: Option<Guidelines>, is_before: bool) -> Resu
                 Guidelines::Many(it) => it,
             };
             let context = if is_before { "" } else { " The request that it answers is {{ inputs }}." };
-            Ok(format!("Rate the {what} {rated}: yes if it keeps to all of these guidelines, else no.{context}{}", lines(list)))
+            Ok(format!(
+                "Rate the {what} {rated}: yes if it keeps to all of these guidelines, else no.{context}{}",
+                lines(list)
+            ))
         }
         ("RelevanceToQuery", _) if !is_before => {
-            Ok("Rate whether the answer {{ outputs }} is about what the request {{ inputs }} asks for: yes or no.".into())
+            Ok("Rate whether the answer {{ outputs }} is about what the request {{ inputs }} asks for: yes or no."
+                .into())
         }
         _ => Err(format!(
             "MLflow's scorer `{class}` does not rate {what}s here; Safety and Guidelines do, RelevanceToQuery rates answers, \
@@ -186,7 +205,10 @@ mod tests {
                 {"instructions": instructions, "model": model, "feedback_value_type": {"type": kind}}})
         };
         let good = read(judge("Is {{inputs}} kind?", json!("gateway:/e-1"), "boolean"), true).unwrap();
-        assert_eq!((good.endpoint.as_str(), good.about_inputs, good.about_outputs, good.is_boolean), ("judge", true, false, true));
+        assert_eq!(
+            (good.endpoint.as_str(), good.about_inputs, good.about_outputs, good.is_boolean),
+            ("judge", true, false, true)
+        );
         let both = read(judge("{{ outputs }} to {{ inputs }}", json!("gateway:/x"), "string"), false).unwrap();
         assert_eq!((both.about_inputs, both.about_outputs, both.timeout), (true, true, TIMEOUT));
         let guidelines = json!({"name": "g", "timeout": 5, "builtin_scorer_class": "Guidelines",

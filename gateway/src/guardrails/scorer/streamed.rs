@@ -95,7 +95,8 @@ fn pieces(answer: &Value, kind: Kind) -> impl Iterator<Item = Value> {
             continue;
         }
         let mut delta = choice["message"].clone();
-        for (place, call) in delta.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        for (place, call) in delta.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+        {
             if let Some(call) = call.as_object_mut() {
                 call.insert("index".to_owned(), place.into());
             }
