@@ -141,7 +141,7 @@ fn add(added: &mut Added, name: String, models: Vec<(&ServedModel, EndpointConfi
         destinations.push((name.clone(), share(model.weight)));
         added.endpoints.push(EndpointConfig { name, ..endpoint });
     }
-    added.routes.push(RouteConfig { recording, screen, ..RouteConfig::of_database(name, destinations, policy) });
+    added.routes.push(RouteConfig { screen, recording, ..RouteConfig::of_database(name, destinations, policy) });
 }
 
 /// Adds the models that are asked when others failed, and names them in their order.

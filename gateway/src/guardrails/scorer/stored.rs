@@ -37,13 +37,13 @@ struct Serialized {
     builtin_scorer_class: Option<String>,
     #[serde(default)]
     builtin_scorer_pydantic_data: Option<Builtin>,
-    instructions_judge_pydantic_data: Option<Instructions>,
+    instructions_judge_pydantic_data: Option<MadeJudge>,
     call_source: Option<Value>,
     timeout: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct Instructions {
+struct MadeJudge {
     instructions: String,
     model: Option<String>,
     feedback_value_type: Option<FeedbackType>,
@@ -101,7 +101,8 @@ fn question(serialized: &str, is_before: bool, named: impl Fn(&str) -> String) -
             "its scorer is Python code (@scorer), which no gateway runs; use a judge made with make_judge".into()
         );
     }
-    let timeout = scorer.timeout.filter(|it| *it > 0.0).map(Duration::from_secs_f64).unwrap_or(TIMEOUT).min(TIMEOUT);
+    let timeout = scorer.timeout.filter(|it| *it > 0.0);
+    let timeout = timeout.map_or(TIMEOUT, |it| Duration::from_secs_f64(it.min(TIMEOUT.as_secs_f64())));
     let (instructions, model, is_boolean, parameters) = match (
         scorer.instructions_judge_pydantic_data,
         scorer.builtin_scorer_class,
