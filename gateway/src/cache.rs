@@ -3,6 +3,7 @@
 mod database;
 mod key;
 mod memory;
+mod redis;
 mod semantic;
 mod stored;
 mod wish;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use crate::Gateway;
 use crate::endpoint::Kind;
 use crate::request::Request;
+use crate::secrets::Secret;
 use crate::served::Served;
 
 pub(crate) use database::Database;
@@ -26,6 +28,7 @@ pub(crate) use wish::Wish;
 
 use database::InDatabase;
 use memory::Memory;
+use redis::{InRedis, Redis};
 use semantic::{Index, Question};
 
 /// The header that tells what the cache did: `hit`, `miss` or `bypass`.
@@ -79,13 +82,15 @@ pub(crate) struct CacheConfig {
 }
 
 /// Where answers are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     /// In this process, until it ends.
     #[default]
     Memory,
     /// In the database that the gateway is given.
     Database,
+    /// In the Redis of this address.
+    Redis(Secret),
 }
 
 /// Who may get an answer that somebody else paid for.
@@ -115,15 +120,18 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(config: &CacheConfig, caches: &Caches) -> Self {
-        let store: Arc<dyn Store> = match config.store {
+    pub(crate) fn new(config: &CacheConfig, caches: &Caches) -> Result<Self, String> {
+        let store: Arc<dyn Store> = match &config.store {
             StoreKind::Memory => caches.memory(&config.namespace, config.bytes_max),
             StoreKind::Database => {
                 Arc::new(InDatabase::new(Arc::clone(&caches.database), &config.namespace, config.bytes_max))
             }
+            StoreKind::Redis(url) => {
+                Arc::new(InRedis::new(caches.redis(url)?, &config.namespace, config.entry_bytes_max))
+            }
         };
         let index = config.semantic.as_ref().map(|it| caches.index(&config.namespace, it));
-        Self { config: config.clone(), store, index }
+        Ok(Self { config: config.clone(), store, index })
     }
 
     /// The key of a call: whoever asks the same of the same model has the same one.
@@ -174,12 +182,14 @@ impl Cache {
     }
 }
 
-/// The caches in this process's memory, by namespace, and the database where others are.
+/// The caches in this process's memory, by namespace, and the database and the Redis where others are.
 #[derive(Default)]
 pub(crate) struct Caches {
     memories: Mutex<HashMap<(String, usize), Arc<Memory>>>,
     /// Questions, by namespace, the endpoint that their vectors are from, and how many they may be.
     indexes: Mutex<HashMap<(String, String, usize), Arc<Index>>>,
+    /// By their addresses.
+    redises: Mutex<Vec<(Secret, Arc<Redis>)>>,
     pub(crate) database: Arc<Database>,
 }
 
@@ -196,9 +206,20 @@ impl Caches {
         Arc::clone(index.or_insert_with(|| Arc::new(Index::new(semantic.entries_max))))
     }
 
+    fn redis(&self, url: &Secret) -> Result<Arc<Redis>, String> {
+        let mut redises = self.redises.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = redises.iter().find(|(it, _)| it == url) {
+            return Ok(Arc::clone(known));
+        }
+        let redis = Arc::new(Redis::open(url)?);
+        redises.push((url.clone(), Arc::clone(&redis)));
+        Ok(redis)
+    }
+
     /// Lets go of the caches that no endpoint has any more.
     pub(crate) fn forget_unused(&self) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| Arc::strong_count(it) > 1);
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| Arc::strong_count(it) > 1);
+        self.redises.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, it)| Arc::strong_count(it) > 1);
     }
 }

@@ -145,7 +145,7 @@ impl Config {
 
     /// What a gateway without a file is told by the environment.
     pub fn of_environment() -> Result<Self, ConfigError> {
-        let env = Outside { variable: &|name| std::env::var(name).ok(), origin: Origin::File };
+        let env = Outside { variable: &|name| std::env::var(name).ok(), origin: Origin::File, redis: None };
         let otlp = otlp::of_environment(&env).map_err(ConfigError::Start)?;
         let access = sign_in::access(None, &env)?;
         Ok(Self { access, otlp, ..Self::default() })
@@ -168,7 +168,7 @@ impl Config {
             // Without the excerpt, which might show a key.
             message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
         })?;
-        parse(&Place::root(file, &root), &Outside { variable: env, origin: Origin::File })
+        parse(&Place::root(file, &root), &Outside { variable: env, origin: Origin::File, redis: None })
     }
 }
 
@@ -189,7 +189,8 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     let mut rules = table.take("limits").map(|it| quotas::limits(&it)).transpose()?.unwrap_or_default();
     rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
     let redis = table.take("redis").map(|it| quotas::redis(&it, env)).transpose()?;
-    let quotas = QuotaConfig { rules, redis };
+    let env = &Outside { redis: redis.as_ref().map(|it| &it.url), ..*env };
+    let quotas = QuotaConfig { rules, redis: redis.clone() };
     let otlp = match table.take("otlp") {
         Some(it) => Some(otlp::read(&it, env)?),
         None => otlp::of_environment(env).map_err(ConfigError::Start)?,
@@ -358,7 +359,7 @@ fn route(
 
 /// What an endpoint or a route wants done to its calls.
 fn screen(table: &mut Table<'_>, world: &World<'_>) -> Result<ScreenConfig, ConfigError> {
-    let cache = table.take("cache").map(|it| cache::read(&it, world.endpoint)).transpose()?;
+    let cache = table.take("cache").map(|it| cache::read(&it, world)).transpose()?;
     let guardrails = table.take("guardrails").map(|it| guardrails::read(&it, world)).transpose()?.unwrap_or_default();
     Ok(ScreenConfig { cache, guardrails })
 }

@@ -32,6 +32,7 @@ mod otlp;
 mod provider;
 mod quota;
 mod recording;
+mod redis;
 mod request;
 mod routing;
 mod screen;

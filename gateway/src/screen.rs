@@ -54,13 +54,17 @@ impl Screen {
 
     /// `None` where nothing is to be done, so that those calls pay nothing for it. Which of its destinations answers a
     /// route's call is not known before, so that a route has the guardrails of all of them.
-    pub(crate) fn new(config: &ScreenConfig, destinations: &[Arc<Endpoint>], caches: &Caches) -> Option<Arc<Self>> {
+    pub(crate) fn new(
+        config: &ScreenConfig,
+        destinations: &[Arc<Endpoint>],
+        caches: &Caches,
+    ) -> Result<Option<Arc<Self>>, String> {
         let mut list = config.guardrails.clone();
         let theirs = destinations.iter().filter_map(|it| it.screen.as_ref()?.guardrails.as_ref());
         list.extend(theirs.flat_map(|it| it.list().iter().cloned()));
-        let cache = config.cache.as_ref().map(|it| Arc::new(Cache::new(it, caches)));
+        let cache = config.cache.as_ref().map(|it| Cache::new(it, caches).map(Arc::new)).transpose()?;
         let guardrails = Guardrails::new(list).map(Arc::new);
-        (cache.is_some() || guardrails.is_some()).then(|| Arc::new(Self { cache, guardrails }))
+        Ok((cache.is_some() || guardrails.is_some()).then(|| Arc::new(Self { cache, guardrails })))
     }
 
     /// The same with the guardrails of those to whom its calls may fall back.

@@ -25,6 +25,7 @@ from databases import KINDS, Databases, admin
 from mlflow import MlflowClient
 from mock_upstream import BROKEN, ENDLESS, KEY, LIMITED, MockUpstream
 from real_mlflow import MlflowServer
+from redis_server import redis_or_skip
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +48,13 @@ def client(server) -> MlflowClient:
 def experiment(client, request) -> str:
     """The id of an experiment of the test's own, set as the active one."""
     return mlflow.set_experiment(f"{request.node.module.__name__}.{request.node.name}").experiment_id
+
+
+@pytest.fixture
+def redis():
+    redis = redis_or_skip()
+    yield redis
+    redis.stop()
 
 
 @pytest.fixture(scope="session")

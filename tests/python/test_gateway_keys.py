@@ -4,12 +4,6 @@ limits that replicas hold together through a real Redis."""
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -17,7 +11,6 @@ import pytest
 import tidegate
 
 ASKED = [{"role": "user", "content": "hi"}]
-READY_S = 30  # redis-server needs a tenth of a second on an idle machine
 LIMIT = 40
 CALLS = 128
 
@@ -72,40 +65,6 @@ def test_a_made_up_key_is_refused_and_told_to_nobody(gateway):
     with pytest.raises(openai.AuthenticationError) as refused:
         client(gateway, "tg-made-up-by-nobody").chat.completions.create(model="chat", messages=ASKED)
     assert "tg-made-up-by-nobody" not in refused.value.response.text + gateway.log
-
-
-class Redis:
-    """A Redis of a test's own, which it may stop."""
-
-    def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + READY_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self.process.poll() is None and time.monotonic() < end, "redis-server did not start"
-                time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-@pytest.fixture
-def redis():
-    if shutil.which("redis-server") is None:
-        assert not os.environ.get("CI"), "the tests need redis-server: scripts/services.sh installs it"
-        pytest.skip("there is no redis-server")
-    redis = Redis()
-    yield redis
-    redis.stop()
 
 
 def statuses(replicas, key: str) -> list[int]:

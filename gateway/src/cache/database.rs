@@ -200,7 +200,7 @@ async fn sweep(db: &Db, namespace: String, bytes_max: usize) -> db::Result<()> {
     .await
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, it| {
         let _ = write!(text, "{it:02x}");
         text

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Config;
 use super::guardrails::{judges, reached};
 use super::measures::{bytes, duration};
+use super::settings::World;
 use super::tree::Place;
 use crate::ConfigError;
 use crate::cache::{CacheConfig, SemanticConfig, Share, StoreKind};
@@ -26,26 +27,41 @@ const TTL: Duration = Duration::from_hours(1);
 const BYTES_MAX: usize = 64 << 20;
 /// A long answer, or a batch of vectors.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
+/// What a Redis that is near still gives within the time that a call waits for it.
+const ENTRY_BYTES_LIMIT: usize = 16 << 20;
 
-/// Reads the `cache` of what is called `name`.
-pub(super) fn read(place: &Place<'_>, name: &str) -> Result<CacheConfig, ConfigError> {
+/// Reads the `cache` of an endpoint or a route.
+pub(super) fn read(place: &Place<'_>, world: &World<'_>) -> Result<CacheConfig, ConfigError> {
     let mut table = place.table()?;
-    let store = table.take("store").map(|it| store(&it)).transpose()?.unwrap_or_default();
+    let store = table.take("store").map(|it| store(&it, world)).transpose()?.unwrap_or_default();
     let ttl = table.take("ttl").map(|it| duration(&it)).transpose()?.unwrap_or(TTL);
     let namespace = table.take("namespace").map(|it| it.text().map(str::to_owned)).transpose()?;
-    let bytes_max = table.take("max_bytes").map(|it| bytes(&it)).transpose()?.unwrap_or(BYTES_MAX);
+    let bytes_place = table.take("max_bytes");
+    let bytes_max = bytes_place.as_ref().map(bytes).transpose()?.unwrap_or(BYTES_MAX);
     let entry_place = table.take("max_entry_bytes");
     let entry_bytes_max = entry_place.as_ref().map(bytes).transpose()?.unwrap_or(ENTRY_BYTES_MAX.min(bytes_max));
     let share = table.take("share").map(|it| share(&it)).transpose()?.unwrap_or_default();
     let semantic = table.take("semantic").map(|it| semantic(&it)).transpose()?;
     table.finish(KEYS)?;
-    if let Some(place) = entry_place.filter(|_| entry_bytes_max > bytes_max) {
+    if matches!(store, StoreKind::Redis(_)) {
+        if let Some(place) = bytes_place {
+            return Err(place.error(
+                "counts nothing in Redis, which has a bound of its own: leave it out, and set `maxmemory` and \
+                 `maxmemory-policy` there",
+            ));
+        }
+        if let Some(place) = entry_place.filter(|_| entry_bytes_max > ENTRY_BYTES_LIMIT) {
+            return Err(place.error(format!(
+                "must be at most {ENTRY_BYTES_LIMIT} bytes in Redis: an answer there is one message"
+            )));
+        }
+    } else if let Some(place) = entry_place.filter(|_| entry_bytes_max > bytes_max) {
         return Err(place.error(format!(
             "one answer may have {entry_bytes_max} bytes, but all together no more than {bytes_max}; lower it, or \
              raise `max_bytes`"
         )));
     }
-    let namespace = namespace.unwrap_or_else(|| name.to_owned());
+    let namespace = namespace.unwrap_or_else(|| world.endpoint.to_owned());
     Ok(CacheConfig { store, ttl, namespace, bytes_max, entry_bytes_max, share, semantic })
 }
 
@@ -94,11 +110,14 @@ pub(super) fn check_vectors(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn store(place: &Place<'_>) -> Result<StoreKind, ConfigError> {
+fn store(place: &Place<'_>, world: &World<'_>) -> Result<StoreKind, ConfigError> {
     match place.text()? {
         "memory" => Ok(StoreKind::Memory),
         "database" => Ok(StoreKind::Database),
-        other => Err(place.error(format!("`{other}` keeps no answers; write `memory` or `database`"))),
+        "redis" => world.env.redis.cloned().map(StoreKind::Redis).ok_or_else(|| {
+            place.error("needs the address of a Redis; write `redis: {url: redis://…}` beside `endpoints`")
+        }),
+        other => Err(place.error(format!("`{other}` keeps no answers; write `memory`, `database` or `redis`"))),
     }
 }
 

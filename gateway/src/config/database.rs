@@ -41,5 +41,5 @@ pub(crate) fn endpoint_of(described: &Value, origin: Origin) -> Result<EndpointC
         // Without the excerpt, which might show a key.
         message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
     })?;
-    endpoint(&Place::root(file, &root), &mut HashMap::new(), &Outside { variable: &|_| None, origin })
+    endpoint(&Place::root(file, &root), &mut HashMap::new(), &Outside { variable: &|_| None, origin, redis: None })
 }

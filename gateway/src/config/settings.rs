@@ -94,6 +94,8 @@ pub(super) struct Outside<'a> {
     /// Whose words are read. `$NAME` and the paths of files mean something in the operator's own file alone: whoever
     /// makes endpoints over the API could else read this machine's variables and files.
     pub(super) origin: Origin,
+    /// The Redis that replicas share, where there is one.
+    pub(super) redis: Option<&'a Secret>,
 }
 
 /// What reading needs to know of the world outside the file.

@@ -80,7 +80,12 @@ impl State {
             })?;
         }
         for route in &config.routes {
-            making.route(route);
+            making.route(route).map_err(|message| ConfigError::Invalid {
+                file: config.file.clone(),
+                line: 0,
+                key: "routes".to_owned(),
+                message: format!("route `{}` cannot be built: {message}", route.name),
+            })?;
         }
         for endpoint in &added.endpoints {
             if making.is_new(&endpoint.name)
@@ -90,8 +95,10 @@ impl State {
             }
         }
         for route in &added.routes {
-            if making.is_new(&route.name) {
-                making.route(route);
+            if making.is_new(&route.name)
+                && let Err(message) = making.route(route)
+            {
+                tracing::warn!(route = route.name, message, "an endpoint of the database cannot be built");
             }
         }
         let endpoints = config.endpoints.iter().map(|it| (&it.name, &it.policy));
@@ -169,7 +176,7 @@ impl Making<'_> {
             secret: config.settings.secret("api_key").cloned(),
             price: self.prices.of(config.vendor.name, &config.model),
             limiter,
-            screen: Screen::new(&config.screen, &[], self.caches),
+            screen: Screen::new(&config.screen, &[], self.caches)?,
             policy: Policy::alone(&config.policy),
             health,
             gate,
@@ -216,7 +223,7 @@ impl Making<'_> {
     }
 
     /// A route to those of its destinations that could be built.
-    fn route(&mut self, config: &RouteConfig) {
+    fn route(&mut self, config: &RouteConfig) -> Result<(), String> {
         let before = match self.before.served.get(&config.name) {
             Some(Served::Route(it)) => Some(it),
             _ => None,
@@ -231,12 +238,12 @@ impl Making<'_> {
         }
         if destinations.is_empty() {
             tracing::warn!(route = config.name, "none of the route's destinations could be built; it is left out");
-            return;
+            return Ok(());
         }
         let limiter = limiter("route", &config.name, config.limit.as_ref(), before.and_then(|it| it.limiter.as_ref()));
         let built = Arc::new(Route {
             weights,
-            screen: Screen::new(&config.screen, &destinations, self.caches),
+            screen: Screen::new(&config.screen, &destinations, self.caches)?,
             destinations,
             limiter,
             strategy: config.strategy.clone(),
@@ -252,6 +259,7 @@ impl Making<'_> {
         });
         self.state.served.insert(config.name.clone(), Served::Route(Arc::clone(&built)));
         self.state.routes.push(built);
+        Ok(())
     }
 }
 

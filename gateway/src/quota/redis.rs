@@ -1,22 +1,14 @@
 //! Counts in a Redis that replicas share: a reservation is one script, so that all replicas hold one quota exactly.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, Pipeline, RedisError, Script};
-use tokio::sync::{Semaphore, mpsc};
+use redis::aio::ConnectionManager;
+use redis::{Pipeline, RedisError, Script};
+use tokio::sync::mpsc;
 
 use super::ledger::{Claim, Refused};
 use super::local::Local;
+use crate::redis::{Down, Link, said};
 use crate::secrets::Secret;
 
-/// How long a call waits for Redis, which is near and answers in a millisecond.
-const TIMEOUT: Duration = Duration::from_millis(250);
-/// How long nobody asks a Redis that did not answer, so that a dead one costs calls nothing but the first wait.
-const PAUSE_S: i64 = 1;
-/// Calls that wait for an answer of Redis at once; beyond them it counts as down.
-const WAITING_MAX: usize = 4096;
 /// Settlements that wait to be sent.
 const SETTLEMENTS_MAX: usize = 16 * 1024;
 /// Settlements that are sent at once.
@@ -79,13 +71,10 @@ pub(crate) struct RedisConfig {
 
 /// The counts of several replicas.
 pub(crate) struct Shared {
-    connection: ConnectionManager,
+    link: Link,
     script: Script,
     on_failure: OnFailure,
     local: Local,
-    /// Until when Redis is not asked, in seconds since 1970.
-    paused_until: AtomicI64,
-    waiting: Semaphore,
     settlements: mpsc::Sender<Settlement>,
 }
 
@@ -106,38 +95,24 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     /// Connects when it is first needed. Must be called where a runtime is.
     pub(super) fn open(config: &RedisConfig) -> Result<Self, String> {
-        let wrong = |error: &RedisError| {
-            format!("the Redis of `redis.url` cannot be used: {}", config.url.scrub(error.to_string()))
-        };
-        let client = Client::open(config.url.reveal()).map_err(|error| wrong(&error))?;
-        let options = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT))
-            .set_number_of_retries(0);
-        let connection = ConnectionManager::new_lazy_with_config(client, options).map_err(|error| wrong(&error))?;
+        let link = Link::open(&config.url)?;
         let (settlements, waiting) = mpsc::channel(SETTLEMENTS_MAX);
-        tokio::spawn(settle_all(connection.clone(), waiting));
+        tokio::spawn(settle_all(link.connection(), waiting));
         Ok(Self {
-            connection,
+            link,
             script: Script::new(RESERVE),
             on_failure: config.on_failure,
             local: Local::default(),
-            paused_until: AtomicI64::new(0),
-            waiting: Semaphore::new(WAITING_MAX),
             settlements,
         })
     }
 
     pub(super) async fn reserve(&self, claims: &[Claim], now_unix_s: i64) -> Result<Vec<u64>, Refused> {
-        if self.paused_until.load(Ordering::Relaxed) <= now_unix_s
-            && let Ok(_permit) = self.waiting.try_acquire()
-        {
-            match self.ask(claims).await {
-                Ok(answer) => return read(&answer),
-                Err(error) => {
-                    self.paused_until.store(now_unix_s + PAUSE_S, Ordering::Relaxed);
-                    tracing::warn!(error = %said(&error), on_failure = ?self.on_failure, "Redis does not count quotas");
-                }
+        match self.link.ask(async |connection| self.ask(claims, connection).await).await {
+            Ok(answer) => return read(&answer),
+            Err(Down::Unasked) => {}
+            Err(Down::Failed(error)) => {
+                tracing::warn!(error, on_failure = ?self.on_failure, "Redis does not count quotas");
             }
         }
         match self.on_failure {
@@ -149,7 +124,7 @@ impl Shared {
         }
     }
 
-    async fn ask(&self, claims: &[Claim]) -> Result<Vec<i64>, RedisError> {
+    async fn ask(&self, claims: &[Claim], connection: &mut ConnectionManager) -> Result<Vec<i64>, RedisError> {
         let mut call = self.script.prepare_invoke();
         for claim in claims {
             call.key(name(&claim.count));
@@ -157,7 +132,7 @@ impl Shared {
             call.arg(claim.limit.map_or(-1, |it| i64::try_from(it).unwrap_or(i64::MAX)));
             call.arg(claim.ends_unix_s + GRACE_S);
         }
-        call.invoke_async(&mut self.connection.clone()).await
+        call.invoke_async(connection).await
     }
 
     pub(super) async fn raise(&self, claims: &[Claim], now_unix_s: i64) {
@@ -169,7 +144,7 @@ impl Shared {
             call.arg(claim.amount);
             call.arg(claim.ends_unix_s + GRACE_S);
         }
-        let outcome: Result<i64, RedisError> = call.invoke_async(&mut self.connection.clone()).await;
+        let outcome: Result<i64, RedisError> = call.invoke_async(&mut self.link.connection()).await;
         if let Err(error) = outcome {
             tracing::warn!(error = %said(&error), "Redis does not take what was spent before; it is told again later");
         }
@@ -214,13 +189,5 @@ fn read(answer: &[i64]) -> Result<Vec<u64>, Refused> {
         _ => Err(Refused::Down(
             "the store that counts this gateway's quotas gave an answer in no known shape".to_owned(),
         )),
-    }
-}
-
-/// An error without what it was about, which may hold the password.
-fn said(error: &RedisError) -> String {
-    match error.kind() {
-        ErrorKind::Io => "no connection, or no answer in time".to_owned(),
-        kind => format!("{kind:?}: {}", error.detail().unwrap_or_default()),
     }
 }
