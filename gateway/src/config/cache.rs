@@ -51,9 +51,8 @@ pub(super) fn read(place: &Place<'_>, world: &World<'_>) -> Result<CacheConfig, 
             ));
         }
         if let Some(place) = entry_place.filter(|_| entry_bytes_max > ENTRY_BYTES_LIMIT) {
-            return Err(place.error(format!(
-                "must be at most {ENTRY_BYTES_LIMIT} bytes in Redis: an answer there is one message"
-            )));
+            return Err(place
+                .error(format!("must be at most {ENTRY_BYTES_LIMIT} bytes in Redis: an answer there is one message")));
         }
     } else if let Some(place) = entry_place.filter(|_| entry_bytes_max > bytes_max) {
         return Err(place.error(format!(
