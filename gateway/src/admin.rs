@@ -7,10 +7,8 @@ pub(crate) mod budget;
 mod described;
 mod destination;
 mod envelope;
-mod error;
 mod http;
 mod page;
-mod python_json;
 mod serving;
 mod store;
 
@@ -21,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use destination::Policy;
 use envelope::{Keyring, Passphrase};
-use error::{Error, Result};
+use rest::{Error, Result};
 use store::Store;
 
 pub(crate) use destination::is_public;

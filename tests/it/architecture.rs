@@ -13,9 +13,10 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("llm", &[]),
     ("db", &[]),
+    ("rest", &["db"]),
     ("ui", &[]),
-    ("tracking", &["db"]),
-    ("gateway", &["llm", "db"]),
+    ("tracking", &["db", "rest"]),
+    ("gateway", &["llm", "db", "rest"]),
     ("kernels", &[]),
     ("models", &["llm", "kernels"]),
     ("eval", &["llm", "tracking"]),

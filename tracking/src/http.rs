@@ -2,9 +2,7 @@
 
 mod artifacts;
 mod batch;
-mod error;
 mod experiments;
-mod extract;
 mod graphql;
 mod json;
 mod metrics;
@@ -15,7 +13,7 @@ mod traces;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, OriginalUri},
+    extract::OriginalUri,
     http::{Method, StatusCode},
     response::Html,
     routing::any,
@@ -47,7 +45,7 @@ pub fn router(tracking: Tracking) -> Router {
         .merge(traces::root_routes())
         .merge(graphql::root_routes())
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(rest::body_limit(MAX_BODY_BYTES))
         .with_state(tracking)
 }
 
@@ -67,9 +65,7 @@ pub fn artifacts_only_router(tracking: Tracking) -> Router {
     for path in ["/get-artifact", "/v1/traces", "/graphql"] {
         app = app.route(path, any(no_records));
     }
-    app.method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(tracking)
+    app.method_not_allowed_fallback(method_not_allowed).layer(rest::body_limit(MAX_BODY_BYTES)).with_state(tracking)
 }
 
 /// The artifact proxy, or the words that it is switched off.

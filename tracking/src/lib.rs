@@ -18,7 +18,6 @@ pub mod version;
 #[doc(hidden)]
 pub mod fuzzing;
 
-mod error;
 mod otlp;
 mod page;
 mod search;
@@ -34,11 +33,8 @@ pub use artifacts::{
     ArtifactMeta, ArtifactOptions, ArtifactPath, ArtifactStore, Artifacts, ByteStream, DirectOffers, DirectTransfer,
     Entry as ArtifactEntry, SignedDownload, SignedUpload, StartedUpload, Upload as ArtifactUpload, UploadedPart,
 };
-pub use error::Error;
 pub use http::{artifacts_only_router, router};
 pub use page::Page;
+pub use rest::{Error, Result};
 pub use store::{Imported, Store};
 pub use tracking::{Limits, Tracking};
-
-/// What calls into tracking give.
-pub type Result<T, E = Error> = std::result::Result<T, E>;

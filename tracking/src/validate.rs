@@ -1,6 +1,7 @@
 //! MLflow's limits and naming rules, in one place, with the texts its clients show.
 
-use std::fmt::{Display, Write};
+use rest::python::repr;
+use std::fmt::Display;
 
 use crate::{Error, Result};
 
@@ -44,7 +45,7 @@ pub(crate) fn check_name(path: impl Display, name: &str) -> Result<()> {
     }
     let normal = normal_path(name);
     if normal != name || normal == "." || normal.starts_with("..") || normal.starts_with('/') {
-        let normal = python_text(&normal);
+        let normal = repr(&normal);
         return Err(invalid_value(
             &path.to_string(),
             name,
@@ -141,78 +142,6 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A text as Python's `repr` writes it; MLflow's messages show keys and values so.
-pub(crate) fn python_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut shown = String::with_capacity(text.len() + 2);
-    shown.push(quote);
-    for letter in text.chars() {
-        match letter {
-            '\\' => shown.push_str("\\\\"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            letter if letter == quote => {
-                shown.push('\\');
-                shown.push(letter);
-            }
-            letter if letter.is_control() => {
-                write!(shown, "\\x{:02x}", u32::from(letter)).expect("writing to a string does not fail");
-            }
-            letter => shown.push(letter),
-        }
-    }
-    shown.push(quote);
-    shown
-}
-
-/// Bytes as Python's `repr` writes them.
-pub(crate) fn python_bytes(bytes: &[u8]) -> String {
-    let mut shown = String::from("b'");
-    for byte in bytes {
-        match byte {
-            b'\'' => shown.push_str("\\'"),
-            b'\\' => shown.push_str("\\\\"),
-            b' '..=b'~' => shown.push(char::from(*byte)),
-            _ => write!(shown, "\\x{byte:02x}").expect("writing to a string does not fail"),
-        }
-    }
-    shown.push('\'');
-    shown
-}
-
-/// A JSON value as Python's `repr` writes what it reads from it.
-pub(crate) fn python_value(value: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => python_text(text),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(python_value).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| format!("{}: {}", python_text(key), python_value(value)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// Texts as Python's `repr` writes a list of them.
-pub(crate) fn python_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
-    let shown: Vec<String> = texts.into_iter().map(python_text).collect();
-    format!("[{}]", shown.join(", "))
-}
-
-/// Texts as Python's `repr` writes a set of them.
-pub(crate) fn python_set<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
-    let list = python_list(texts);
-    format!("{{{}}}", &list[1..list.len() - 1])
-}
-
 /// What a path means after `.`, `..` and doubled slashes are resolved.
 fn normal_path(path: &str) -> String {
     if path.is_empty() {
@@ -273,10 +202,5 @@ mod tests {
     fn long_values_are_cut_at_characters() {
         assert_eq!(truncate("äöü".to_owned(), 2), "äö");
         assert_eq!(truncate("ab".to_owned(), 2), "ab");
-    }
-
-    #[test]
-    fn texts_are_shown_as_python_shows_them() {
-        assert_eq!(python_list(["a", "it's", "x\n", "'\""]), r#"['a', "it's", 'x\n', '\'"']"#);
     }
 }

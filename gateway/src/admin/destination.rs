@@ -9,11 +9,10 @@ mod public;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rest::{Error, Result};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
-
-use super::error::{Error, Result};
 
 pub(crate) use public::is_public;
 

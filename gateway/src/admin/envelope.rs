@@ -7,12 +7,11 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use rest::{Error, Result};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::pbkdf2;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::OnceCell;
-
-use super::error::{Error, Result};
 
 const SALT: &[u8] = b"mlflow-secrets-kek-v1-2025";
 const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("not zero");

@@ -4,12 +4,10 @@ mod bindings;
 mod budgets;
 mod definitions;
 mod endpoints;
-mod error;
-mod fields;
 mod guardrails;
 mod secrets;
 
-use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -39,7 +37,7 @@ pub fn router(admin: Admin, gateway: Gateway) -> Router {
         .merge(below("/ajax-api/3.0/mlflow/gateway", &routes.clone().merge(pages_only)))
         .layer(from_fn_with_state(admin.clone(), serve_changes))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(rest::body_limit(BODY_BYTES_MAX))
         .layer(from_fn_with_state(gateway, administrators))
         .with_state(admin)
 }

@@ -1,10 +1,7 @@
 //! Pages of lists and the tokens that lead from one to the next, as MLflow's client hands them around.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-
-use super::error::{Error, Result};
+use rest::page::{offset, token};
+use rest::{Error, Result};
 
 /// Entries of a page where the client names no number.
 const SIZE: i64 = 1000;
@@ -23,14 +20,18 @@ impl Page {
     pub(super) const FIRST: Self = Self { offset: 0, size: SIZE };
 
     /// Reads `max_results` and `page_token`; 0 and nothing stand for the defaults.
-    pub(super) fn read(size: Option<i64>, token: Option<&str>) -> Result<Self> {
+    pub(super) fn read(size: Option<i64>, page_token: Option<&str>) -> Result<Self> {
         let size = size.filter(|it| *it != 0).unwrap_or(SIZE);
         let wrong = |words: &str| {
             Error::invalid(format!("Invalid value {size} for parameter 'max_results' supplied. It must be {words}"))
         };
         match size {
             ..1 => Err(wrong("a positive integer")),
-            1..=SIZE_MAX => Ok(Self { offset: offset(token)?, size }),
+            1..=SIZE_MAX => {
+                // A token's offset is one that databases count to.
+                let offset = i64::try_from(offset(page_token)?).unwrap_or(i64::MAX);
+                Ok(Self { offset, size })
+            }
             _ => Err(wrong(&format!("at most {SIZE_MAX}"))),
         }
     }
@@ -38,25 +39,11 @@ impl Page {
     /// Cuts up to one more entry than the page has to its size, and gives the token for the next page if there is one.
     pub(super) fn cut<T>(self, mut items: Vec<T>) -> (Vec<T>, Option<String>) {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        let token = (items.len() > size)
-            .then(|| STANDARD.encode(format!("{{\"offset\": {}}}", self.offset.saturating_add(self.size))));
+        let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        let next = (items.len() > size).then(|| token(offset.saturating_add(size)));
         items.truncate(size);
-        (items, token)
+        (items, next)
     }
-}
-
-fn offset(token: Option<&str>) -> Result<i64> {
-    let Some(token) = token else { return Ok(0) };
-    let decoded = STANDARD.decode(token).map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
-    let parsed: Option<Value> = serde_json::from_slice(&decoded).ok();
-    let offset = parsed.as_ref().and_then(|it| it.get("offset")).and_then(|it| match it {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_i64(),
-    });
-    offset.filter(|it| *it > 0).ok_or_else(|| {
-        let shown = String::from_utf8_lossy(&decoded);
-        Error::invalid(format!("Invalid page token, parsed value={shown}; send the one that the page before gave"))
-    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use rest::{Error, Result};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::described::described;
-use super::error::{Error, Result};
 use super::store::{Budget, MODELS_MAX, Rows, ServedModel, TRAFFIC_SPLIT};
 use super::{Admin, Inner};
 use crate::Gateway;

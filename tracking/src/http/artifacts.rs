@@ -16,9 +16,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use rest::Fields;
 use serde::Serialize;
 
-use super::{extract::Fields, json::Json};
+use super::json::Json;
 use crate::{
     Error, Result, Tracking,
     artifacts::{ArtifactPath, Entry},

@@ -1,10 +1,10 @@
 //! Reads a batch of metrics, params and tags: the body that training scripts send most, and the largest.
 
 use axum::extract::{FromRequest, Request};
+use rest::{Fields, read_json};
 use serde::Deserialize;
 
 use super::{
-    extract::{Fields, read_json},
     json::{param, tags},
     runs::metric,
 };

@@ -7,12 +7,10 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
+use rest::Fields;
 use serde::Serialize;
 
-use super::{
-    extract::Fields,
-    json::{Empty, Json, nameless_tags},
-};
+use super::json::{Empty, Json, nameless_tags};
 use crate::{
     Error, Result, Tracking,
     dataset::DatasetSummary,

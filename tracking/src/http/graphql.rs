@@ -16,9 +16,9 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{error, extract::Body};
 use crate::{Error, Result, Tracking};
 use plan::Ask;
+use rest::Body;
 
 /// The longest query's text; the web app's longest has 2 kB.
 const QUERY_BYTES_MAX: usize = 64 * 1024;
@@ -61,7 +61,7 @@ async fn answer(State(tracking): State<Tracking>, Body(mut request): Body) -> Re
                 match resolve::resolve(&tracking, operation, input, &selected).await {
                     Ok(found) => project::object(&selected, &found),
                     Err(failure) => {
-                        errors.push(error::words(&failure));
+                        errors.push(failure.words());
                         Value::Null
                     }
                 }

@@ -2,9 +2,9 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header::CONTENT_TYPE};
+use rest::Fields;
 use serde::{Serialize, Serializer};
 
-use super::extract::Fields;
 use crate::{Error, Result, experiment::Tag, run::Param};
 
 /// An answer as MLflow writes it: JSON with two spaces for each level.

@@ -3,12 +3,12 @@
 mod history;
 
 use axum::{Router, extract::State, response::Response, routing::get};
+use rest::Fields;
 use serde::Serialize;
 
-use super::{extract::Fields, json::Json};
+use super::json::Json;
 use crate::{
     Error, Result, Tracking,
-    error::SEE_DOCS,
     metric::{MetricSample, RunMetric},
 };
 
@@ -74,7 +74,7 @@ pub(super) async fn history_sample(State(tracking): State<Tracking>, mut fields:
     if run_ids.is_empty() {
         return Err(fields.missing("run_ids"));
     }
-    check_runs("GetMetricHistoryBulkInterval request must specify at most", &run_ids, SEE_DOCS)?;
+    check_runs("GetMetricHistoryBulkInterval request must specify at most", &run_ids, rest::SEE_DOCS)?;
     let metric_key = fields.required_text("metric_key")?;
     let max_results = fields.integer("max_results")?.unwrap_or(SAMPLE_VALUES_MAX);
     if !(1..=SAMPLE_VALUES_MAX).contains(&max_results) {

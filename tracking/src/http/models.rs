@@ -5,11 +5,11 @@ use axum::{
     extract::{Path, State},
     routing::{delete, get, patch, post},
 };
+use rest::Fields;
 use serde::Serialize;
 
 use super::{
     artifacts::Listing,
-    extract::Fields,
     json::{Empty, Json, param, tags},
 };
 use crate::{

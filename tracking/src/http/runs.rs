@@ -5,12 +5,13 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
+use rest::Fields;
+use rest::python::repr_set;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     batch::LogBatch,
-    extract::Fields,
     json::{Empty, Json, param, tags},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     experiment::{ExperimentId, Tag, ViewType},
     metric::Metric,
     run::{ModelInput, ModelOutput, NewRun, Param, Run, RunInfo, RunSearch, RunStatus, RunUpdate},
-    validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length, python_set},
+    validate::{PAGE_MAX, PARAM_VALUE_CHARS_MAX, TAG_VALUE_CHARS_MAX, check_length},
 };
 
 /// The page size of a search that names none.
@@ -188,7 +189,7 @@ async fn log_model(State(tracking): State<Tracking>, mut fields: Fields) -> Resu
     let missing = ["artifact_path", "flavors", "utc_time_created", "run_id"];
     let missing: Vec<&str> = missing.into_iter().filter(|field| !model.contains_key(*field)).collect();
     if !missing.is_empty() {
-        return Err(Error::invalid(format!("Model json is missing mandatory fields: {}", python_set(missing))));
+        return Err(Error::invalid(format!("Model json is missing mandatory fields: {}", repr_set(missing))));
     }
     tracking.store().record_model(&run_id, model_summary(model)).await?;
     Ok(Json(Empty {}))

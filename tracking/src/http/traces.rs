@@ -15,9 +15,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, patch, post},
 };
+use rest::Fields;
 use serde_json::{Value, json};
 
-use super::{artifacts, extract::Fields, json::Empty};
+use super::{artifacts, json::Empty};
 use crate::{
     Error, Result, Tracking,
     artifacts::ArtifactPath,

@@ -5,9 +5,10 @@ mod integer;
 pub(super) use integer::IntegerTest;
 
 use db::{Dialect, Value};
+use rest::python::repr_set;
 
 use super::parser::{Comparator, Operand};
-use crate::{Error, Result, validate::python_set};
+use crate::{Error, Result};
 
 /// The comparators that numbers have.
 pub(super) const NUMBER_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="];
@@ -159,18 +160,18 @@ pub(super) fn check_length(text: &str) -> Result<()> {
 
 /// The error for a comparator that a kind of value does not have.
 pub(super) fn invalid_comparator(comparator: &Comparator, valid: &[&str]) -> Error {
-    let valid = python_set(valid.iter().copied());
+    let valid = repr_set(valid.iter().copied());
     Error::invalid(format!("Invalid comparator '{}' not one of '{valid}'", comparator.text()))
 }
 
 /// The same where MLflow leaves the last quote out.
 pub(super) fn invalid_comparator_unclosed(comparator: &Comparator, valid: &[&str]) -> Error {
-    let valid = python_set(valid.iter().copied());
+    let valid = repr_set(valid.iter().copied());
     Error::invalid(format!("Invalid comparator '{}' not one of '{valid}", comparator.text()))
 }
 
 /// The error for a key that an entity does not have.
 pub(super) fn invalid_key(entity: &str, key: &str, valid: &[&str]) -> Error {
-    let valid = python_set(valid.iter().copied());
+    let valid = repr_set(valid.iter().copied());
     Error::invalid(format!("Invalid {entity} key '{key}' specified. Valid keys are '{valid}'"))
 }

@@ -1,6 +1,8 @@
 //! Lists in a filter, which are written as tuples of Python: `('a', "b")`.
 
-use crate::{Error, Result, validate::python_text};
+use rest::python::repr;
+
+use crate::{Error, Result};
 
 /// The texts of a list.
 pub(super) fn list_texts(list: &str) -> Result<Vec<String>> {
@@ -37,7 +39,7 @@ impl Element {
 fn shown(elements: &[Element]) -> String {
     let shown: Vec<String> = (elements.iter())
         .map(|element| match element {
-            Element::Text(text) => python_text(text),
+            Element::Text(text) => repr(text),
             Element::Other(text) => text.clone(),
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Searching logged models by attributes, params, tags and what was measured on them.
 
 use db::{Dialect, Value};
+use rest::python::repr;
 
 use super::{
     Query,
@@ -12,7 +13,6 @@ use crate::{
     Error, Result,
     model::{MeasuredOn, ModelOrder, ModelSearch, ModelStatus},
     store::in_list,
-    validate::python_text,
 };
 
 /// Fields at most to sort by: each may be a join, and SQLite joins at most 64 tables.
@@ -91,7 +91,7 @@ impl<'f> Subject<'f> {
             "tags" => Ok(Self::Keyed { table: "logged_model_tags", column: "tag", key }),
             other => Err(Error::invalid(format!(
                 "Invalid entity type: {}. Expected one of ['attributes', 'metrics', 'params', 'tags'].",
-                python_text(other)
+                repr(other)
             ))),
         }
     }
@@ -157,7 +157,7 @@ impl<'f> Clause<'f> {
             Error::invalid(format!(
                 "Invalid comparison operator for {}: {}. Expected one of {expected}.",
                 subject.shown(identifier),
-                python_text(comparator.text())
+                repr(comparator.text())
             ))
         };
         let test = match subject {

@@ -3,12 +3,13 @@
 mod order;
 
 pub(crate) use order::parse_order;
+use rest::python::repr;
 
 use super::{
     grouping::{Piece, group},
     lexer::{Kind, Token, tokens},
 };
-use crate::{Error, Result, validate::python_text};
+use crate::{Error, Result};
 
 /// Comparisons at most in a filter: databases limit the depth of a condition.
 const COMPARISONS_MAX: usize = 100;
@@ -186,12 +187,12 @@ pub(crate) fn split_identifier(identifier: &str) -> (Option<&str>, &str) {
 fn check_statement(filter: &str, tokens: &[Token<'_>], grammar: Grammar) -> Result<()> {
     let is_one_expected = |count: usize| match grammar {
         Grammar::Models => {
-            Error::invalid(format!("Invalid filter string: {}. Expected a single SQL expression.", python_text(filter)))
+            Error::invalid(format!("Invalid filter string: {}. Expected a single SQL expression.", repr(filter)))
         }
         _ if count == 0 => Error::invalid(format!("Invalid filter '{filter}'. Could not be parsed.")),
         _ => Error::invalid(format!(
             "Search filter contained multiple expression {}. Provide AND-ed expression list.",
-            python_text(filter)
+            repr(filter)
         )),
     };
     if tokens.iter().all(|token| token.kind == Kind::Space) {
@@ -304,7 +305,7 @@ fn invalid_clauses(filter: &str, strangers: &[&str], grammar: Grammar) -> Error 
         Grammar::Models => format!(
             "Invalid filter string: {}. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND \
              params.lr = 0.01').",
-            python_text(filter)
+            repr(filter)
         ),
         Grammar::Experiments => format!("Invalid clause(s) in filter string: {}", strangers.join(", ")),
         Grammar::Runs | Grammar::Traces => {

@@ -5,6 +5,7 @@ mod order;
 mod spans;
 
 use db::Dialect;
+use rest::python::repr_list;
 
 use super::{
     Query,
@@ -14,7 +15,7 @@ use super::{
     list::list_texts,
     parser::{Comparator, Comparison, Grammar, Operand, parse, split_identifier},
 };
-use crate::{Error, Result, experiment::ExperimentId, store::in_list, trace::keys, validate::python_list};
+use crate::{Error, Result, experiment::ExperimentId, store::in_list, trace::keys};
 use condition::Condition;
 
 const NUMBER_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="];
@@ -162,7 +163,7 @@ fn subject(identifier: &str) -> Result<Subject> {
         Some("issue") => Ok(Subject::Issue(key.to_owned())),
         Some(other) => Err(Error::invalid(format!(
             "Invalid entity type '{other}'. Valid values are {}",
-            python_list(ENTITIES.iter().copied())
+            repr_list(ENTITIES.iter().copied())
         ))),
     }
 }

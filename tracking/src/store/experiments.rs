@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error, Result,
     experiment::{Experiment, ExperimentId, ExperimentSearch, LifecycleStage, NewExperiment, Tag},
-    page::{self, Page},
+    page::Page,
     search,
     validate::{check_experiment_name, check_experiment_tag, check_page_size},
 };
@@ -91,7 +91,7 @@ impl Store {
     pub async fn search_experiments(&self, search: &ExperimentSearch) -> Result<Page<Experiment>> {
         let size = check_page_size(search.max_results)?;
         let mut query = search::experiments_query(&search.filter, &search.order_by, search.view, self.db.dialect())?;
-        let offset = page::offset(search.page_token.as_deref())?;
+        let offset = rest::page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {COLUMNS} FROM experiments {} LIMIT ? OFFSET ?", query.sql);
         query.args.extend(search::limit(size, offset));
         let rows: Vec<Row> = self.db.fetch_all(sql, query.args).await?;

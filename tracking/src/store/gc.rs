@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use db::{Reader, Tx, Value};
+use rest::python::repr_list;
 
 use super::{Store, in_list, now_ms, runs::IDS_PER_STATEMENT};
 use crate::{
     Error, Result,
     experiment::ExperimentId,
     gc::{Age, GcItem, GcPlan, GcRequest},
-    validate::python_list,
 };
 
 /// The states of jobs that will not run any more: succeeded, failed, timed out, cancelled.
@@ -242,7 +242,7 @@ fn experiments(reader: &Reader<'_>, request: &GcRequest, cutoff_ms: i64) -> Resu
         return Err(Error::invalid(format!(
             "Experiments {} are not in the deleted lifecycle stage. Only experiments in the deleted lifecycle stage can \
              be hard-deleted.",
-            python_list(active.iter().map(String::as_str))
+            repr_list(active.iter().map(String::as_str))
         )));
     }
     if let Some(age) = &request.older_than {
@@ -250,7 +250,7 @@ fn experiments(reader: &Reader<'_>, request: &GcRequest, cutoff_ms: i64) -> Resu
         if !young.is_empty() {
             return Err(Error::invalid(format!(
                 "Experiments {} are not older than the required age. Only experiments older than {} can be deleted.",
-                python_list(young.iter().map(String::as_str)),
+                repr_list(young.iter().map(String::as_str)),
                 age.text()
             )));
         }

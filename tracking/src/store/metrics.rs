@@ -13,7 +13,7 @@ use super::{Store, in_list, runs};
 use crate::{
     Error, Result,
     metric::{Metric, Point, RunMetric},
-    page::{self, Page},
+    page::Page,
     validate::{KEY_CHARS_MAX, check_length, check_name},
 };
 
@@ -52,7 +52,7 @@ impl Store {
         max_results: Option<usize>,
         page_token: Option<&str>,
     ) -> Result<Page<Point>> {
-        let offset = page::offset(page_token)?;
+        let offset = rest::page::offset(page_token)?;
         let size = max_results.unwrap_or(HISTORY_VALUES_MAX).min(HISTORY_VALUES_MAX);
         let mut args: Vec<Value> = vec![run_id.into(), metric_key.into()];
         args.extend(crate::search::limit(size, offset));
@@ -157,7 +157,7 @@ async fn insert_model_metrics(tx: &mut Tx, run_id: &str, experiment_id: i64, met
             let models = metrics.iter().filter_map(|metric| metric.model_id.as_deref());
             Err(Error::not_found(format!(
                 "A metric names a logged model that does not exist: {}",
-                crate::validate::python_list(models)
+                rest::python::repr_list(models)
             )))
         }
         other => other.map(|_| ()).map_err(Error::from),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use db::{OnConflict, Tx};
 use load::{COLUMNS, Row};
+use rest::python::repr;
 
 use super::{Store, experiments, locations::append_path, new_id, now_ms, tags::last_of_each_key};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     model::{LoggedModel, ModelSearch, ModelStatus, NewModel},
     run::{Param, random_name},
     search,
-    validate::{check_length, python_text},
+    validate::check_length,
 };
 
 /// Characters at most in the key of a model's param or tag.
@@ -122,7 +123,7 @@ impl Store {
                         )
                         .await?;
                     if gone == 0 {
-                        let (key, model_id) = (python_text(&key), python_text(&model_id));
+                        let (key, model_id) = (repr(&key), repr(&model_id));
                         return Err(Error::not_found(format!(
                             "No tag with key {key} found for model with ID {model_id}."
                         )));
@@ -208,7 +209,7 @@ fn check_name(name: &str) -> Result<()> {
     Err(Error::invalid(format!(
         "Invalid model name ({}) provided. Model name must be a non-empty string and cannot contain the following \
          characters: ('/', ':', '.', '%', '\"', \"'\")",
-        python_text(name)
+        repr(name)
     )))
 }
 

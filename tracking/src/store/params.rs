@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use db::{Dialect, OnConflict, Tx};
+use rest::python::{repr, repr_list};
 
 use super::{Store, in_list, runs};
 use crate::{
     Error, Result,
     run::Param,
-    validate::{KEY_CHARS_MAX, PARAM_VALUE_CHARS_MAX, check_length, check_name, python_list, python_text, truncate},
+    validate::{KEY_CHARS_MAX, PARAM_VALUE_CHARS_MAX, check_length, check_name, truncate},
 };
 
 /// A param that a run already has, with another value.
@@ -57,7 +58,7 @@ pub(super) fn check_unique(params: &[Param]) -> Result<()> {
     Err(Error::invalid(format!(
         "Duplicate parameter keys have been submitted: {}. Please ensure the request contains only one param value per \
          param key.",
-        python_list(twice)
+        repr_list(twice)
     )))
 }
 
@@ -90,12 +91,7 @@ pub(super) fn conflicts_error(run_id: &str, conflicts: &[Conflict]) -> Error {
     let shown: Vec<String> = conflicts
         .iter()
         .map(|Conflict { key, old, new }| {
-            format!(
-                "{{'key': {}, 'old_value': {}, 'new_value': {}}}",
-                python_text(key),
-                python_text(old),
-                python_text(new)
-            )
+            format!("{{'key': {}, 'old_value': {}, 'new_value': {}}}", repr(key), repr(old), repr(new))
         })
         .collect();
     Error::invalid(format!(

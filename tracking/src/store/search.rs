@@ -7,7 +7,7 @@ use db::{Dialect, Reader};
 use super::{Store, in_list, runs};
 use crate::{
     Result,
-    page::{self, Page},
+    page::Page,
     run::{Run, RunInfo, RunSearch},
     search,
     validate::check_page_size,
@@ -32,7 +32,7 @@ impl Store {
             search.view,
             self.db.dialect(),
         )?;
-        let offset = page::offset(search.page_token.as_deref())?;
+        let offset = rest::page::offset(search.page_token.as_deref())?;
         let is_sqlite = self.db.dialect() == Dialect::Sqlite;
         self.db
             .read(move |reader| {

@@ -132,7 +132,7 @@ async fn bad_requests_say_what_is_wrong() {
         "Malformed JSON in the request body: EOF while parsing a value at line 1 column 8.",
     )
     .await;
-    check("experiments/create", "[]", "The request body must be a JSON object, got: []").await;
+    check("experiments/create", "[]", "The request body must be a JSON object, not a value of type 'list'.").await;
     check(
         "experiments/search",
         r#"{"maxResults": 1, "max_results": 1}"#,

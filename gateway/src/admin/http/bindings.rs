@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use rest::{Error, Fields, Result};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
 use super::listed;
 use crate::admin::Admin;
-use crate::admin::error::{Error, Result};
 use crate::admin::store::BindingKey;
 
 /// The one kind of thing that MLflow binds to endpoints.
@@ -25,7 +24,7 @@ pub(super) fn routes() -> Router<Admin> {
 
 async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let key = key(&mut fields)?;
-    let created_by = fields.text("created_by")?;
+    let created_by = fields.filled_text("created_by")?;
     if key.resource_type != SCORER {
         return Err(Error::invalid(format!(
             "Invalid resource_type '{}'. Must be one of: {SCORER}.",
@@ -41,14 +40,14 @@ async fn remove(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let (endpoint_id, resource_type) = (fields.text("endpoint_id")?, fields.text("resource_type")?);
-    let bindings = admin.store().bindings(endpoint_id, resource_type, fields.text("resource_id")?).await?;
+    let (endpoint_id, resource_type) = (fields.filled_text("endpoint_id")?, fields.filled_text("resource_type")?);
+    let bindings = admin.store().bindings(endpoint_id, resource_type, fields.filled_text("resource_id")?).await?;
     Ok(listed("bindings", bindings))
 }
 
 async fn set_tag(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let (id, key) = (fields.required_text("endpoint_id")?, fields.required_text("key")?);
-    admin.store().set_tag(id, key, fields.text("value")?.unwrap_or_default()).await?;
+    admin.store().set_tag(id, key, fields.filled_text("value")?.unwrap_or_default()).await?;
     Ok(Json(json!({})))
 }
 

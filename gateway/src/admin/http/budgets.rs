@@ -3,13 +3,12 @@
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use rest::{Error, Fields, Result};
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
 use super::{listed, paged};
 use crate::admin::Admin;
 use crate::admin::budget::{ACTIONS, Scope, UNITS, Unit};
-use crate::admin::error::{Error, Result};
 use crate::admin::page::Page;
 use crate::admin::store::{BudgetChange, Target};
 
@@ -27,7 +26,7 @@ async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
     for name in ["budget_unit", "budget_amount", "duration", "target_scope", "budget_action"] {
         fields.need(name)?;
     }
-    let by = fields.text("created_by")?;
+    let by = fields.filled_text("created_by")?;
     let new = change(&mut fields, by)?;
     let unspecified = [
         ("budget_unit", new.unit.is_none()),
@@ -46,7 +45,7 @@ async fn read(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Val
 
 async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let id = fields.required_text("budget_policy_id")?;
-    let by = fields.text("updated_by")?;
+    let by = fields.filled_text("updated_by")?;
     let change = change(&mut fields, by)?;
     Ok(one(admin.store().update_budget(&id, change).await?))
 }
@@ -57,7 +56,7 @@ async fn remove(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let page = Page::read(fields.integer("max_results")?, fields.text("page_token")?.as_deref())?;
+    let page = Page::read(fields.integer("max_results")?, fields.filled_text("page_token")?.as_deref())?;
     let (budgets, token) = admin.store().budgets(page).await?;
     Ok(paged("budget_policies", budgets, token))
 }
@@ -68,12 +67,12 @@ async fn windows(State(admin): State<Admin>) -> Result<Json<Value>> {
 
 fn change(fields: &mut Fields, by: Option<String>) -> Result<BudgetChange> {
     let change = BudgetChange {
-        unit: fields.choice("budget_unit", &UNITS)?,
-        amount: fields.number("budget_amount")?,
+        unit: fields.member("budget_unit", &UNITS)?,
+        amount: fields.finite_number("budget_amount")?,
         duration: duration(fields)?,
-        scope: fields.choice("target_scope", &Scope::ALL)?,
-        action: fields.choice("budget_action", &ACTIONS)?,
-        target: match fields.set_text("target_value")? {
+        scope: fields.member("target_scope", &Scope::ALL)?,
+        action: fields.member("budget_action", &ACTIONS)?,
+        target: match fields.text("target_value")? {
             None => Target::Unsaid,
             Some(text) if text.is_empty() => Target::None,
             Some(text) => Target::Some(text),
@@ -91,7 +90,7 @@ fn change(fields: &mut Fields, by: Option<String>) -> Result<BudgetChange> {
 
 fn duration(fields: &mut Fields) -> Result<Option<(Unit, i64)>> {
     let Some(mut duration) = fields.object("duration")? else { return Ok(None) };
-    let unit = duration.choice("unit", &Unit::ALL)?.ok_or_else(|| Error::invalid("Invalid duration.unit: 0"))?;
+    let unit = duration.member("unit", &Unit::ALL)?.ok_or_else(|| Error::invalid("Invalid duration.unit: 0"))?;
     match duration.integer("value")?.unwrap_or_default() {
         value @ 1.. if i32::try_from(value).is_ok() => Ok(Some((unit, value))),
         value => Err(Error::invalid(format!("duration.value must be a positive integer, got {value}"))),

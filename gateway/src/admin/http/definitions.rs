@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use rest::{Fields, Result};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
 use super::listed;
 use crate::admin::Admin;
-use crate::admin::error::Result;
 use crate::admin::store::{Definition, DefinitionChange, NewDefinition};
 
 pub(super) fn routes() -> Router<Admin> {
@@ -26,7 +25,7 @@ async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
         secret_id: fields.required_text("secret_id")?,
         provider: fields.required_text("provider")?,
         model_name: fields.required_text("model_name")?,
-        created_by: fields.text("created_by")?,
+        created_by: fields.filled_text("created_by")?,
     };
     Ok(one(&admin.store().create_definition(new).await?))
 }
@@ -36,18 +35,18 @@ async fn read(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Val
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let found = admin.store().definitions(fields.text("provider")?, fields.text("secret_id")?).await?;
+    let found = admin.store().definitions(fields.filled_text("provider")?, fields.filled_text("secret_id")?).await?;
     Ok(listed("model_definitions", found.iter().map(Definition::to_json).collect()))
 }
 
 async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let id = fields.required_text("model_definition_id")?;
     let change = DefinitionChange {
-        name: fields.text("name")?,
-        secret_id: fields.text("secret_id")?,
-        model_name: fields.text("model_name")?,
-        updated_by: fields.text("updated_by")?,
-        provider: fields.text("provider")?,
+        name: fields.filled_text("name")?,
+        secret_id: fields.filled_text("secret_id")?,
+        model_name: fields.filled_text("model_name")?,
+        updated_by: fields.filled_text("updated_by")?,
+        provider: fields.filled_text("provider")?,
     };
     Ok(one(&admin.store().update_definition(&id, change).await?))
 }

@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use rest::{Error, Fields, Result};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
 use super::listed;
 use crate::admin::Admin;
-use crate::admin::error::{Error, Result};
 use crate::admin::store::{
     Endpoint, EndpointChange, Fallback, Linkage, NewEndpoint, NewMapping, TRAFFIC_SPLIT, new_id,
 };
@@ -29,8 +28,11 @@ const MODELS_MAX: usize = 256;
 
 async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let name = fields.required_text("name")?;
-    let created_by = fields.text("created_by")?;
-    let configs = fields.objects("model_configs")?.ok_or_else(|| fields.missing("model_configs"))?;
+    let created_by = fields.filled_text("created_by")?;
+    if !fields.has("model_configs") {
+        return Err(fields.missing("model_configs"));
+    }
+    let configs = fields.objects("model_configs")?;
     check_name(&name)?;
     let mut new = NewEndpoint {
         id: new_id("e"),
@@ -53,7 +55,7 @@ async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn read(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let (id, name) = (fields.text("endpoint_id")?, fields.text("name")?);
+    let (id, name) = (fields.filled_text("endpoint_id")?, fields.filled_text("name")?);
     let endpoint = match (id, name) {
         (Some(id), None) => admin.store().endpoint("endpoint_id", id).await?,
         (None, Some(name)) => admin.store().endpoint("name", name).await?,
@@ -64,8 +66,8 @@ async fn read(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Val
 
 async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let id = fields.required_text("endpoint_id")?;
-    let name = fields.text("name")?;
-    let updated_by = fields.text("updated_by")?;
+    let name = fields.filled_text("name")?;
+    let updated_by = fields.filled_text("updated_by")?;
     if let Some(name) = &name {
         check_name(name)?;
     }
@@ -73,7 +75,7 @@ async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
         splits_traffic: splits_traffic(&mut fields)?,
         fallback: fallback(&mut fields)?,
         // No models at all mean that they stay as they are.
-        models: fields.objects("model_configs")?.filter(|it| !it.is_empty()).map(models).transpose()?,
+        models: Some(fields.objects("model_configs")?).filter(|it| !it.is_empty()).map(models).transpose()?,
         experiment_id: experiment_id(&mut fields)?,
         usage_tracking: fields.boolean("usage_tracking")?,
         name,
@@ -95,14 +97,14 @@ async fn remove(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let endpoints = admin.store().endpoints(fields.text("provider")?).await?;
+    let endpoints = admin.store().endpoints(fields.filled_text("provider")?).await?;
     Ok(listed("endpoints", endpoints.iter().map(Endpoint::to_json).collect()))
 }
 
 async fn attach(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let id = fields.required_text("endpoint_id")?;
     let config = fields.object("model_config")?.ok_or_else(|| fields.missing("model_config"))?;
-    let created_by = fields.text("created_by")?;
+    let created_by = fields.filled_text("created_by")?;
     let mapping = admin.store().attach(id, model(config, "model_config")?, created_by).await?;
     Ok(Json(json!({"mapping": mapping})))
 }
@@ -128,19 +130,19 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn splits_traffic(fields: &mut Fields) -> Result<bool> {
-    Ok(fields.choice("routing_strategy", &[(TRAFFIC_SPLIT, ())])?.is_some())
+    Ok(fields.member("routing_strategy", &[(TRAFFIC_SPLIT, ())])?.is_some())
 }
 
 fn fallback(fields: &mut Fields) -> Result<Option<Fallback>> {
     let Some(mut config) = fields.object("fallback_config")? else { return Ok(None) };
     Ok(Some(Fallback {
-        is_sequential: config.choice("strategy", &[("SEQUENTIAL", ())])?.is_some(),
+        is_sequential: config.member("strategy", &[("SEQUENTIAL", ())])?.is_some(),
         max_attempts: config.integer("max_attempts")?,
     }))
 }
 
 fn experiment_id(fields: &mut Fields) -> Result<Option<i64>> {
-    let Some(text) = fields.set_text("experiment_id")? else { return Ok(None) };
+    let Some(text) = fields.text("experiment_id")? else { return Ok(None) };
     let parsed = text.parse().map_err(|_| {
         Error::invalid(format!(
             "Invalid experiment ID '{text}'. Experiment IDs must be numeric for this tracking store."
@@ -160,19 +162,19 @@ fn models(configs: Vec<Fields>) -> Result<Vec<NewMapping>> {
 }
 
 fn model(mut config: Fields, place: &str) -> Result<NewMapping> {
-    let linkage = config.choice("linkage_type", &Linkage::ALL).ok().flatten().ok_or_else(|| {
+    let linkage = config.member("linkage_type", &Linkage::ALL).ok().flatten().ok_or_else(|| {
         Error::invalid(format!(
             "Invalid or missing value for required parameter 'linkage_type' in {place}. Must be one of: PRIMARY, \
              FALLBACK."
         ))
     })?;
     #[expect(clippy::cast_possible_truncation, reason = "the protocol's weights have 32 bits")]
-    let weight = config.number("weight")?.unwrap_or(1.0) as f32;
+    let weight = config.finite_number("weight")?.unwrap_or(1.0) as f32;
     if !weight.is_finite() || weight < 0.0 {
         return Err(Error::invalid(format!("`weight` in {place} must be a number from 0, such as 1.0")));
     }
     Ok(NewMapping {
-        model_definition_id: config.text("model_definition_id")?.unwrap_or_default(),
+        model_definition_id: config.filled_text("model_definition_id")?.unwrap_or_default(),
         linkage,
         weight,
         fallback_order: config.integer("fallback_order")?,

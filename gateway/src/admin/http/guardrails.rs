@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
+use rest::{Error, Fields, Result};
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
 use super::{listed, paged};
 use crate::admin::Admin;
-use crate::admin::error::{Error, Result};
 use crate::admin::page::Page;
 use crate::admin::store::NewGuardrail;
 
@@ -38,9 +37,9 @@ async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
         name,
         scorer_id,
         scorer_version: fields.integer("scorer_version")?.unwrap_or_default(),
-        stage: fields.choice("stage", &STAGES)?.ok_or_else(|| unspecified("stage"))?,
-        action: fields.choice("action", &ACTIONS)?.ok_or_else(|| unspecified("action"))?,
-        action_endpoint_id: fields.text("action_endpoint_id")?,
+        stage: fields.member("stage", &STAGES)?.ok_or_else(|| unspecified("stage"))?,
+        action: fields.member("action", &ACTIONS)?.ok_or_else(|| unspecified("action"))?,
+        action_endpoint_id: fields.filled_text("action_endpoint_id")?,
         created_by: user(),
     };
     Ok(one("guardrail", admin.store().create_guardrail(new).await?))
@@ -56,7 +55,7 @@ async fn remove(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let page = Page::read(fields.integer("max_results")?, fields.text("page_token")?.as_deref())?;
+    let page = Page::read(fields.integer("max_results")?, fields.filled_text("page_token")?.as_deref())?;
     let (guardrails, token) = admin.store().guardrails(page).await?;
     Ok(paged("guardrails", guardrails, token))
 }

@@ -3,13 +3,12 @@
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use rest::python::dumps;
+use rest::{Error, Fields, Result};
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
 use super::listed;
 use crate::admin::Admin;
-use crate::admin::error::{Error, Result};
-use crate::admin::python_json::dumps;
 use crate::admin::store::{NewSecret, SecretChange, SecretInfo, masked, new_id};
 
 pub(super) fn routes() -> Router<Admin> {
@@ -29,9 +28,9 @@ pub(super) fn page_routes() -> Router<Admin> {
 async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let name = fields.required_text("secret_name")?;
     let secret = secret_value(&mut fields)?;
-    let provider = fields.text("provider")?;
-    let created_by = fields.text("created_by")?;
-    let auth_config = auth_config(&admin, fields.texts_by_name("auth_config")?).await?;
+    let provider = fields.filled_text("provider")?;
+    let created_by = fields.filled_text("created_by")?;
+    let auth_config = auth_config(&admin, fields.secrets("auth_config")?).await?;
     check_secret(&secret)?;
     let id = new_id("s");
     let shown = masked(&secret);
@@ -49,11 +48,11 @@ async fn read(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Val
 
 async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
     let id = fields.required_text("secret_id")?;
-    let updated_by = fields.text("updated_by")?;
-    let given = fields.texts_by_name("auth_config")?;
+    let updated_by = fields.filled_text("updated_by")?;
+    let given = fields.secrets("auth_config")?;
     // Settings of which nothing is left (a blank `api_base`) are taken away; none at all stay as they are.
     let auth_config = if given.is_empty() { None } else { Some(auth_config(&admin, given).await?) };
-    let secret = fields.texts_by_name("secret_value")?;
+    let secret = fields.secrets("secret_value")?;
     check_secret(&secret)?;
     let value = if secret.is_empty() {
         None
@@ -72,7 +71,7 @@ async fn remove(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
 }
 
 async fn list(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<Value>> {
-    let secrets = admin.store().secrets(fields.text("provider")?.as_deref()).await?;
+    let secrets = admin.store().secrets(fields.filled_text("provider")?.as_deref()).await?;
     Ok(listed("secrets", secrets.iter().map(SecretInfo::to_json).collect()))
 }
 
@@ -86,7 +85,7 @@ fn secret_value(fields: &mut Fields) -> Result<Map<String, Value>> {
     if fields.is_null("secret_value") {
         return Err(Error::invalid("Missing value for required parameter 'secret_value'."));
     }
-    fields.texts_by_name("secret_value")
+    fields.secrets("secret_value")
 }
 
 /// Names under which LiteLLM would be told where to send calls; MLflow takes none of them, and `api_base` in settings

@@ -1,11 +1,11 @@
 //! What uses an endpoint (bindings to scorers), and what is noted about it (tags).
 
 use db::{OnConflict, Value as Bound};
+use rest::{Error, Result};
 use serde_json::{Map, Value};
 
 use super::definitions::must_exist;
 use super::{Store, now_ms, set};
-use crate::admin::error::{Error, Result};
 
 struct Binding {
     endpoint_id: String,

@@ -1,12 +1,12 @@
 //! Budgets: how much may be spent, in which time, by whom, and what happens then.
 
 use db::{OnConflict, Tx, Value as Bound};
+use rest::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::definitions::must_exist;
 use super::{Store, new_id, now_ms, set};
 use crate::admin::budget::{Scope, Unit, duration_json, name_of, window};
-use crate::admin::error::{Error, Result};
 use crate::admin::page::Page;
 use crate::cost::Usd;
 use crate::quota::{Action, BudgetPolicy};
@@ -346,5 +346,5 @@ async fn checked_target(
 }
 
 fn not_found(id: &str) -> Error {
-    Error::not_found("BudgetPolicy", "budget_policy_id", id)
+    Error::no_such("BudgetPolicy", "budget_policy_id", id)
 }

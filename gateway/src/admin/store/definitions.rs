@@ -1,10 +1,10 @@
 //! Model definitions: a vendor's model and the secret to call it with, which endpoints share.
 
 use db::{OnConflict, Reader, Tx, Value as Bound};
+use rest::{Error, Result};
 use serde_json::{Map, Value};
 
 use super::{Store, new_id, now_ms, set};
-use crate::admin::error::{Error, Result};
 
 /// A model definition to be made.
 #[derive(Clone)]
@@ -122,7 +122,7 @@ impl Store {
     pub(in crate::admin) async fn definition(&self, id: &str) -> Result<Definition> {
         let found =
             self.db.fetch_optional(format!("{SELECT} WHERE d.model_definition_id = ?"), vec![id.into()]).await?;
-        found.ok_or_else(|| Error::not_found(WHAT, "model_definition_id", id))
+        found.ok_or_else(|| Error::no_such(WHAT, "model_definition_id", id))
     }
 
     pub(in crate::admin) async fn definitions(
@@ -200,7 +200,7 @@ pub(super) async fn must_exist(tx: &mut Tx, table: &str, what: &str, key: &str, 
     let sql = format!("SELECT {key} FROM {table} WHERE {key} = ?");
     match tx.fetch_optional::<(String,)>(sql, vec![id.into()]).await? {
         Some(_) => Ok(()),
-        None => Err(Error::not_found(what, key, id)),
+        None => Err(Error::no_such(what, key, id)),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Endpoints: names by which models are called, with their models, tags and strategies.
 
 use db::{OnConflict, Reader, Tx, Value as Bound};
+use rest::python::dumps;
+use rest::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::definitions::Definition;
 use super::mappings::{self, Linkage, Mapping, NewMapping};
 use super::{Store, now_ms, set};
-use crate::admin::error::{Error, Result};
-use crate::admin::python_json::dumps;
 
 /// What is done when a model fails.
 #[derive(Clone, Debug, Default)]
@@ -238,10 +238,10 @@ impl Store {
             .read(move |reader| {
                 let sql = format!("SELECT {} FROM endpoints WHERE {key} = ?", COLUMNS.join(", "));
                 let row: Option<Row> = reader.fetch_optional(&sql, &[value.as_str().into()])?;
-                let row = row.ok_or_else(|| Error::not_found(WHAT, key, &value))?;
+                let row = row.ok_or_else(|| Error::no_such(WHAT, key, &value))?;
                 let id = row.endpoint_id.clone();
                 let endpoints = with_parts(reader, vec![row], Some(&id))?;
-                endpoints.into_iter().next().ok_or_else(|| Error::not_found(WHAT, key, &value))
+                endpoints.into_iter().next().ok_or_else(|| Error::no_such(WHAT, key, &value))
             })
             .await
     }
@@ -273,7 +273,7 @@ impl Store {
                 Box::pin(async move {
                     let sql = format!("SELECT {} FROM endpoints WHERE endpoint_id = ?", COLUMNS.join(", "));
                     let row: Option<Row> = tx.fetch_optional(sql, vec![owned.as_str().into()]).await?;
-                    let row = row.ok_or_else(|| Error::not_found(WHAT, "endpoint_id", &owned))?;
+                    let row = row.ok_or_else(|| Error::no_such(WHAT, "endpoint_id", &owned))?;
                     let fallback = match (&change.models, &change.fallback) {
                         (Some(models), fallback) => {
                             Some(fallback_text(fallback.as_ref(), &json!(fallback_ids(models))))
@@ -285,7 +285,7 @@ impl Store {
                     if let Some(models) = &change.models
                         && let Some(missing) = missing_models(tx, models).await?.first()
                     {
-                        return Err(Error::not_found("GatewayModelDefinition", "model_definition_id", missing));
+                        return Err(Error::no_such("GatewayModelDefinition", "model_definition_id", missing));
                     }
                     let (mut sets, mut args) = super::changes([
                         ("name", change.name.clone()),
@@ -323,7 +323,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     match tx.execute("DELETE FROM endpoints WHERE endpoint_id = ?", vec![id.as_str().into()]).await? {
-                        0 => Err(Error::not_found(WHAT, "endpoint_id", &id)),
+                        0 => Err(Error::no_such(WHAT, "endpoint_id", &id)),
                         _ => Ok(()),
                     }
                 })

@@ -1,11 +1,11 @@
 //! Guardrails: scorers of MLflow that look at what goes to a model or comes from it, and the endpoints that have them.
 
 use db::{OnConflict, Value as Bound};
+use rest::{Error, Result};
 use serde_json::{Map, Value};
 
 use super::definitions::must_exist;
 use super::{Store, new_id, now_ms, set};
-use crate::admin::error::{Error, Result};
 use crate::admin::page::Page;
 
 /// A guardrail to be made.
@@ -191,7 +191,7 @@ impl Store {
     pub(in crate::admin) async fn guardrail(&self, id: &str) -> Result<Value> {
         let sql = format!("SELECT {COLUMNS} FROM guardrails g {JOINS} WHERE g.guardrail_id = ?");
         let found: Option<Guardrail> = self.db.fetch_optional(sql, vec![id.into()]).await?;
-        found.map(|it| it.to_json()).ok_or_else(|| Error::not_found("Guardrail", "guardrail_id", id))
+        found.map(|it| it.to_json()).ok_or_else(|| Error::no_such("Guardrail", "guardrail_id", id))
     }
 
     /// Deletes a guardrail, also from the endpoints that have it.
@@ -200,7 +200,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     match tx.execute("DELETE FROM guardrails WHERE guardrail_id = ?", vec![id.as_str().into()]).await? {
-                        0 => Err(Error::not_found("Guardrail", "guardrail_id", &id)),
+                        0 => Err(Error::no_such("Guardrail", "guardrail_id", &id)),
                         _ => Ok(()),
                     }
                 })
@@ -296,7 +296,7 @@ impl Store {
             .read(move |reader| {
                 let sql = "SELECT endpoint_id FROM endpoints WHERE endpoint_id = ?";
                 if reader.fetch_optional::<(String,)>(sql, &[endpoint_id.as_str().into()])?.is_none() {
-                    return Err(Error::not_found("Endpoint", "endpoint_id", &endpoint_id));
+                    return Err(Error::no_such("Endpoint", "endpoint_id", &endpoint_id));
                 }
                 let sql = format!(
                     "SELECT {CONFIG}, {COLUMNS} FROM guardrail_configs c JOIN guardrails g ON g.guardrail_id = \

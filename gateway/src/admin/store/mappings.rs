@@ -1,11 +1,11 @@
 //! Which models an endpoint has, in which part, and how much of its traffic each takes.
 
 use db::{OnConflict, Reader, Tx, Value as Bound};
+use rest::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::definitions::{self, Definition, must_exist};
 use super::{Store, new_id, now_ms, set};
-use crate::admin::error::{Error, Result};
 
 /// Whether a model is asked first, or when the others failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

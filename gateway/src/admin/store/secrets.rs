@@ -1,12 +1,12 @@
 //! Secrets: keys of vendors, encrypted, and what is told of them.
 
 use db::{OnConflict, Value as Bound};
+use rest::python::dumps;
+use rest::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::{Store, now_ms, set};
 use crate::admin::envelope::Sealed;
-use crate::admin::error::{Error, Result};
-use crate::admin::python_json::dumps;
 
 /// A secret to be kept.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ impl Store {
     pub(in crate::admin) async fn secret(&self, id: &str) -> Result<SecretInfo> {
         let sql = format!("SELECT {COLUMNS} FROM secrets WHERE secret_id = ?");
         let found = self.db.fetch_optional(sql, vec![id.into()]).await?;
-        found.ok_or_else(|| Error::not_found("GatewaySecret", "secret_id", id))
+        found.ok_or_else(|| Error::no_such("GatewaySecret", "secret_id", id))
     }
 
     pub(in crate::admin) async fn secrets(&self, provider: Option<&str>) -> Result<Vec<SecretInfo>> {
@@ -165,7 +165,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     match tx.execute(&sql, args).await? {
-                        0 => Err(Error::not_found("GatewaySecret", "secret_id", &owned)),
+                        0 => Err(Error::no_such("GatewaySecret", "secret_id", &owned)),
                         _ => Ok(()),
                     }
                 })
@@ -180,7 +180,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     match tx.execute("DELETE FROM secrets WHERE secret_id = ?", vec![id.as_str().into()]).await? {
-                        0 => Err(Error::not_found("GatewaySecret", "secret_id", &id)),
+                        0 => Err(Error::no_such("GatewaySecret", "secret_id", &id)),
                         _ => Ok(()),
                     }
                 })

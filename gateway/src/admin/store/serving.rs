@@ -1,10 +1,11 @@
 //! All that is needed to serve the endpoints of the database, in a query for each kind of thing.
 
+use rest::{Error, Result};
+
 use super::Store;
 use super::budgets::Budget;
 use super::endpoints::Fallback;
 use crate::admin::envelope::Sealed;
-use crate::admin::error::{Error, Result};
 use crate::guardrails::Stored;
 use crate::recording::{Experiment, Recording, Registered};
 

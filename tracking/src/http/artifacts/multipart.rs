@@ -1,13 +1,14 @@
 //! `mlflow-artifacts/mpu`: a client sends a large file to the bucket behind this server itself, in parts.
 
 use axum::{Json, Router, extract::State, http::Uri, routing::post};
+use rest::Fields;
 use serde::Serialize;
 
 use super::proxy::path_behind;
 use crate::{
     Error, Result, Tracking,
     artifacts::{ArtifactPath, UploadedPart},
-    http::{extract::Fields, json::Empty},
+    http::json::Empty,
 };
 
 /// The parts that S3 and GCS take of one file.

@@ -8,13 +8,13 @@ use axum::{
     http::Uri,
     routing::{get, post},
 };
+use rest::Fields;
 use serde::Serialize;
 
 use super::{artifact_uri, proxy::path_behind};
 use crate::{
     Error, Result, Tracking,
     artifacts::{self, ArtifactPath},
-    http::extract::Fields,
 };
 
 /// How long the address of an upload is valid unless the request says so; MLflow's default.

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
     routing::get,
 };
+use rest::{Fields, is_timeout, too_slow};
 
 use super::{
     Listing,
@@ -17,10 +18,7 @@ use super::{
 use crate::{
     Error, Result, Tracking,
     artifacts::{ArtifactPath, Upload},
-    http::{
-        extract::{Fields, is_timeout, too_slow},
-        json::Empty,
-    },
+    http::json::Empty,
 };
 
 /// What is below `/api/2.0/mlflow-artifacts`.

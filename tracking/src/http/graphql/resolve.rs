@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
+use rest::Fields;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use super::{plan::Selected, schema::Operation};
 use crate::{
     Error, Result, Tracking,
     experiment::{ExperimentSearch, ViewType},
-    http::{artifacts, experiments, extract::Fields, json::Json, metrics, runs},
+    http::{artifacts, experiments, json::Json, metrics, runs},
     version::VersionFilter,
 };
 

@@ -4,14 +4,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use rest::Fields;
 use serde_json::{Value, json};
 
 use super::{parse, wire};
-use crate::{
-    Error, Result, Tracking,
-    assessment::AssessmentUpdate,
-    http::{extract::Fields, json::Empty},
-};
+use crate::{Error, Result, Tracking, assessment::AssessmentUpdate, http::json::Empty};
 
 /// The fields that an update may name.
 const UPDATABLE: &[&str] = &["assessment_name", "expectation", "feedback", "rationale", "metadata", "valid"];

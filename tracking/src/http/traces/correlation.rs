@@ -1,12 +1,13 @@
 //! How strongly two conditions on traces go together.
 
 use axum::extract::State;
+use rest::Fields;
 use serde::Serialize;
 
 use crate::{
     Result, Tracking,
     experiment::ExperimentId,
-    http::{double, extract::Fields, json::Json},
+    http::{double, json::Json},
     trace::Cooccurrence,
 };
 

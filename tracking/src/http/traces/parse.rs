@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use rest::Fields;
 use serde_json::{Map, Value};
 
 use crate::{
     Error, Result,
     assessment::{Assessment, AssessmentError, SourceKind, Verdict},
     experiment::ExperimentId,
-    http::extract::Fields,
     store::now_ms,
     trace::{
         TraceId, TraceInfo, TraceState,

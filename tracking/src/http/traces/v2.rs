@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
+use rest::Fields;
 use serde::Serialize;
 
 use crate::{
     Error, Result, Tracking,
     experiment::{ExperimentId, Tag},
-    http::{extract::Fields, json::Json},
+    http::json::Json,
     store::new_id,
     trace::{TraceId, TraceInfo, TraceSearch, TraceState, keys},
 };

@@ -1,12 +1,13 @@
 //! The order of found runs.
 
 use db::Dialect;
+use rest::python::repr_list;
 
 use super::{
     sql::Joined,
     subject::{Attribute, Subject},
 };
-use crate::{Error, Result, search::parser::parse_order, validate::python_list};
+use crate::{Error, Result, search::parser::parse_order};
 
 /// Order clauses as SQL, with the joins that bring their values in.
 pub(super) struct Sorted {
@@ -24,7 +25,7 @@ pub(super) fn sort(order_by: &[String], dialect: Dialect) -> Result<Sorted> {
         if seen.contains(&subject) {
             return Err(Error::invalid(format!(
                 "`order_by` contains duplicate fields: {}",
-                python_list(order_by.iter().map(String::as_str))
+                repr_list(order_by.iter().map(String::as_str))
             )));
         }
         let direction = if ordering.is_ascending { "ASC" } else { "DESC" };

@@ -1,9 +1,10 @@
 //! What runs are searched and sorted by.
 
+use rest::python::repr_list;
+
 use crate::{
     Error, Result,
     search::{compile::invalid_key, parser::split_identifier},
-    validate::python_list,
 };
 
 const ENTITIES: &[&str] = &["metric", "parameter", "tag", "attribute", "dataset"];
@@ -73,7 +74,7 @@ impl Subject {
                 .ok_or_else(|| invalid_key("dataset", key, DATASET_KEYS)),
             Some(other) => Err(Error::invalid(format!(
                 "Invalid entity type '{other}'. Valid values are {}",
-                python_list(ENTITIES.iter().copied())
+                repr_list(ENTITIES.iter().copied())
             ))),
         }
     }

@@ -1,12 +1,13 @@
 //! The order of traces.
 
 use db::Value;
+use rest::python::repr_list;
 
 use super::{
     super::parser::{parse_order, split_identifier},
     END_TIME, Subject, subject,
 };
-use crate::{Error, Result, trace::keys, validate::python_list};
+use crate::{Error, Result, trace::keys};
 
 /// Order clauses as SQL, with the joins that bring their values in.
 #[derive(Default)]
@@ -32,7 +33,7 @@ pub(super) fn sort(order_by: &[String]) -> Result<Sorted> {
         if seen.contains(&field) {
             return Err(Error::invalid(format!(
                 "`order_by` contains duplicate fields: {}",
-                python_list(order_by.iter().map(String::as_str))
+                repr_list(order_by.iter().map(String::as_str))
             )));
         }
         let term = format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {direction}, ");

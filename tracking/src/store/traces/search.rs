@@ -4,7 +4,7 @@ use super::rows::{self, TraceRow};
 use crate::{
     Error, Result,
     experiment::ExperimentId,
-    page::{self, Page},
+    page::Page,
     search,
     store::Store,
     trace::{Cooccurrence, TraceInfo, TraceSearch},
@@ -19,13 +19,13 @@ impl Store {
         let size = check_page_size(search.max_results)?;
         let mut query =
             search::traces_query(&search.experiment_ids, &search.filter, &search.order_by, self.db.dialect())?;
-        let offset = page::offset(search.page_token.as_deref())?;
+        let offset = rest::page::offset(search.page_token.as_deref())?;
         let sql = format!("SELECT {} FROM trace_info {} LIMIT ? OFFSET ?", rows::COLUMNS, query.sql);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         query.args.extend([number(size).into(), number(offset).into()]);
         let found: Vec<TraceRow> = self.db.fetch_all(sql, query.args).await?;
         // As in MLflow a full page has a token, whether or not another trace follows.
-        let next_page_token = (found.len() == size).then(|| page::token(offset + size));
+        let next_page_token = (found.len() == size).then(|| rest::page::token(offset + size));
         Ok(Page { items: self.with_details(found).await?, next_page_token })
     }
 

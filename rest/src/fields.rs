@@ -1,111 +1,30 @@
-//! Reads a request's parameters as MLflow does: JSON body or query string, snake or camel case, int64 as text or number.
+//! A request's parameters as MLflow reads them: JSON or query string, snake or camel case, int64 as text or number.
 
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
-use http::{
-    HeaderMap, Method,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::error::SEE_DOCS;
+use crate::{Error, Result, python};
 
 /// The named parameters of one request, or of one object inside it.
 ///
 /// Each accessor takes its parameter out, so texts are moved and not copied. A wrong type is an
 /// [`Error::Invalid`] that names the parameter with its path (`metrics[3].value`).
 #[derive(Debug)]
-pub(super) struct Fields {
+pub struct Fields {
     path: String,
     values: Map<String, Value>,
     /// In a query string everything is text, and a list of one looks like a single value.
     from_query: bool,
 }
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let query = request.uri().query().unwrap_or_default();
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        if is_read && !query.is_empty() {
-            return Ok(Self::from_query(query));
-        }
-        let (headers, body) = read(request, state).await?;
-        if is_read && body.is_empty() {
-            return Ok(Self::from_query(""));
-        }
-        check_content_type(&headers)?;
-        Self::from_json(&body)
-    }
-}
-
-/// The parameters of a request whose body has them whatever its method.
-#[derive(Debug)]
-pub(super) struct Body(pub(super) Fields);
-
-impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        Fields::from_json(&read_json(request, state).await?).map(Self)
-    }
-}
-
-/// Reads a body that says that it is JSON.
-pub(super) async fn read_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
-    let (headers, body) = read(request, state).await?;
-    check_content_type(&headers)?;
-    Ok(body)
-}
-
-/// Reads the whole body, up to its limit.
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(HeaderMap, Bytes), Error> {
-    let headers = request.headers().clone();
-    let too_large = || {
-        Error::TooLarge(format!("The request body is larger than {} bytes; split the request.", super::MAX_BODY_BYTES))
-    };
-    // A client that says so beforehand need not send it first.
-    if content_length(&headers).is_some_and(|it| it > super::MAX_BODY_BYTES as u64) {
-        return Err(too_large());
-    }
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-        http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ if is_timeout(&rejection) => too_slow(),
-        _ => Error::invalid(format!("The request body could not be read: {}", rejection.body_text())),
-    })?;
-    Ok((headers, body))
-}
-
-/// What reading a body gives when its client keeps the server waiting.
-pub(super) fn too_slow() -> Error {
-    Error::TooSlow(
-        "The request's body did not come in time. Send it again over a connection that is faster.".to_owned(),
-    )
-}
-
-/// Whether reading failed because the client was too slow.
-pub(super) fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::TimedOut) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
 impl Fields {
     /// Parameters that are at hand.
-    pub(super) fn of(values: Map<String, Value>) -> Self {
+    pub fn of(values: Map<String, Value>) -> Self {
         Self { path: String::new(), values, from_query: false }
     }
 
     /// Reads a JSON body; an empty one has no parameters.
-    pub(super) fn from_json(body: &[u8]) -> Result<Self, Error> {
+    pub fn from_json(body: &[u8]) -> Result<Self> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::from_query(""));
         }
@@ -117,7 +36,7 @@ impl Fields {
     }
 
     /// Takes an optional text.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
+    pub fn text(&mut self, name: &str) -> Result<Option<String>> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -125,22 +44,24 @@ impl Fields {
         }
     }
 
+    /// Takes an optional text; an empty one counts as absent.
+    pub fn filled_text(&mut self, name: &str) -> Result<Option<String>> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
     /// Takes a text that must be there and not be empty.
-    pub(super) fn required_text(&mut self, name: &str) -> Result<String, Error> {
-        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.missing(name))
+    pub fn required_text(&mut self, name: &str) -> Result<String> {
+        self.filled_text(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes `run_id`, or its old name `run_uuid`.
-    pub(super) fn run_id(&mut self) -> Result<String, Error> {
-        let old = self.text("run_uuid")?;
-        self.text("run_id")?
-            .filter(|id| !id.is_empty())
-            .or(old.filter(|id| !id.is_empty()))
-            .ok_or_else(|| self.missing("run_id"))
+    pub fn run_id(&mut self) -> Result<String> {
+        let old = self.filled_text("run_uuid")?;
+        self.filled_text("run_id")?.or(old).ok_or_else(|| self.missing("run_id"))
     }
 
     /// Takes an optional 64-bit integer, written as a number or as text.
-    pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
+    pub fn integer(&mut self, name: &str) -> Result<Option<i64>> {
         let Some(value) = self.take_filled(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
@@ -151,12 +72,12 @@ impl Fields {
     }
 
     /// Takes a 64-bit integer that must be there.
-    pub(super) fn required_integer(&mut self, name: &str) -> Result<i64, Error> {
+    pub fn required_integer(&mut self, name: &str) -> Result<i64> {
         self.integer(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes an optional number; the texts `NaN`, `Infinity` and `-Infinity` are numbers too.
-    pub(super) fn number(&mut self, name: &str) -> Result<Option<f64>, Error> {
+    pub fn number(&mut self, name: &str) -> Result<Option<f64>> {
         let Some(value) = self.take_filled(name)? else { return Ok(None) };
         let parsed = match &value {
             Value::Number(number) => number.as_f64(),
@@ -166,13 +87,22 @@ impl Fields {
         parsed.map(Some).ok_or_else(|| self.wrong_type(name, &value))
     }
 
+    /// Takes an optional number that is neither NaN nor infinite.
+    pub fn finite_number(&mut self, name: &str) -> Result<Option<f64>> {
+        let number = self.number(name)?;
+        match number {
+            Some(number) if !number.is_finite() => Err(self.wrong_type(name, &number.to_string().into())),
+            number => Ok(number),
+        }
+    }
+
     /// Takes a number that must be there.
-    pub(super) fn required_number(&mut self, name: &str) -> Result<f64, Error> {
+    pub fn required_number(&mut self, name: &str) -> Result<f64> {
         self.number(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes an optional truth value.
-    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
+    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
@@ -186,7 +116,7 @@ impl Fields {
     }
 
     /// Takes an optional member of a closed set, e.g. a run status, by its name or its number in the protocol.
-    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
+    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let text = match self.take(name)? {
             None => return Ok(None),
             Some(Value::String(text)) => text,
@@ -196,17 +126,26 @@ impl Fields {
         if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
             return Ok(Some(*value));
         }
-        let names = choices.iter().map(|(choice, _)| *choice);
-        let known: Vec<&str> = names.filter(|name| name.parse::<i64>().is_err()).collect();
-        Err(Error::invalid(format!(
-            "Invalid value \"{text}\" for parameter '{}{name}' supplied. It must be one of: {}.",
-            self.path,
-            known.join(", ")
-        )))
+        Err(self.not_one_of(name, &Value::String(text), choices))
+    }
+
+    /// Takes an optional member of a closed set by its name, or by its number in the protocol, which counts from 1.
+    /// 0 stands for none.
+    pub fn member<T: Copy>(&mut self, name: &str, members: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.take(name)? else { return Ok(None) };
+        let found = match &value {
+            Value::String(text) => members.iter().find(|(member, _)| member == text),
+            Value::Number(number) if number.as_u64() == Some(0) => return Ok(None),
+            Value::Number(number) => {
+                number.as_u64().and_then(|it| usize::try_from(it).ok()).and_then(|it| members.get(it.checked_sub(1)?))
+            }
+            _ => None,
+        };
+        found.map(|(_, member)| Some(*member)).ok_or_else(|| self.not_one_of(name, &value, members))
     }
 
     /// Takes a list of texts; an absent one is empty.
-    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Error> {
+    pub fn texts(&mut self, name: &str) -> Result<Vec<String>> {
         let items = self.list(name)?;
         if !items.iter().all(Value::is_string) {
             return Err(self.wrong_type(name, &Value::Array(items)));
@@ -216,7 +155,7 @@ impl Fields {
     }
 
     /// Takes a list of objects; an absent one is empty.
-    pub(super) fn objects(&mut self, name: &str) -> Result<Vec<Fields>, Error> {
+    pub fn objects(&mut self, name: &str) -> Result<Vec<Fields>> {
         let path = &self.path;
         let nested = |(index, item)| match item {
             Value::Object(values) => Ok(Fields { path: format!("{path}{name}[{index}]."), values, from_query: false }),
@@ -227,7 +166,7 @@ impl Fields {
     }
 
     /// Takes an optional object.
-    pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields>, Error> {
+    pub fn object(&mut self, name: &str) -> Result<Option<Fields>> {
         match self.take(name)? {
             None => Ok(None),
             Some(Value::Object(values)) => {
@@ -238,14 +177,28 @@ impl Fields {
     }
 
     /// Takes an object that must be there.
-    pub(super) fn required_object(&mut self, name: &str) -> Result<Fields, Error> {
+    pub fn required_object(&mut self, name: &str) -> Result<Fields> {
         self.object(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// Takes texts by names of the caller's choice; absent ones are empty. Values are secrets, so no message shows any.
+    pub fn secrets(&mut self, name: &str) -> Result<Map<String, Value>> {
+        match self.take(name)? {
+            None => Ok(Map::new()),
+            Some(Value::Object(texts)) if texts.values().all(Value::is_string) => Ok(texts),
+            Some(other) => Err(Error::invalid(format!(
+                "Invalid value for parameter '{}{name}' supplied: it must be an object whose values are texts, but is a \
+                 value of type '{}'.{SEE_DOCS}",
+                self.path,
+                python::type_name(&other)
+            ))),
+        }
     }
 
     /// Takes whatever JSON value the parameter has; `null` counts as absent.
     ///
     /// Both spellings at once are refused, since two readers could then act on different ones.
-    pub(super) fn take(&mut self, name: &str) -> Result<Option<Value>, Error> {
+    pub fn take(&mut self, name: &str) -> Result<Option<Value>> {
         let value = take(&mut self.values, name, self.from_query)?;
         Ok(match value {
             // Of a parameter that a query string repeats and that is no list, the first counts.
@@ -255,39 +208,68 @@ impl Fields {
     }
 
     /// Whether the parameter is there.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         let is_there = |name: &str| self.values.get(name).is_some_and(|it| !it.is_null());
         is_there(name) || (!self.from_query && is_there(&camel_case(name)))
     }
 
-    /// The same, where an empty text counts as absent.
-    fn take_filled(&mut self, name: &str) -> Result<Option<Value>, Error> {
+    /// Refuses a request without the parameter or with an empty text, and leaves it for the accessor of its type.
+    pub fn need(&self, name: &str) -> Result<()> {
+        let is_filled = |name: &str| self.values.get(name).is_some_and(|it| !it.is_null() && it.as_str() != Some(""));
+        if is_filled(name) || (!self.from_query && is_filled(&camel_case(name))) {
+            Ok(())
+        } else {
+            Err(self.missing(name))
+        }
+    }
+
+    /// Whether the parameter was given as `null`.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_null)
+    }
+
+    /// [`Self::take`], where an empty text counts as absent.
+    fn take_filled(&mut self, name: &str) -> Result<Option<Value>> {
         Ok(self.take(name)?.filter(|it| it.as_str() != Some("")))
     }
 
     /// The error for a parameter that must be there and is not.
-    pub(super) fn missing(&self, name: &str) -> Error {
+    pub fn missing(&self, name: &str) -> Error {
         Error::missing(&format!("{}{name}", self.path))
     }
 
     /// The error for a parameter whose value has the wrong type.
-    pub(super) fn wrong_type(&self, name: &str, value: &Value) -> Error {
+    pub fn wrong_type(&self, name: &str, value: &Value) -> Error {
         Error::wrong_type(&format!("{}{name}", self.path), value)
     }
 
-    fn list(&mut self, name: &str) -> Result<Vec<Value>, Error> {
+    fn not_one_of<T>(&self, name: &str, value: &Value, choices: &[(&str, T)]) -> Error {
+        let names = choices.iter().map(|(choice, _)| *choice);
+        let known: Vec<&str> = names.filter(|name| name.parse::<i64>().is_err()).collect();
+        Error::invalid(format!(
+            "Invalid value {value} for parameter '{}{name}' supplied. It must be one of: {}.",
+            self.path,
+            known.join(", ")
+        ))
+    }
+
+    fn list(&mut self, name: &str) -> Result<Vec<Value>> {
         take_list(&self.path, &mut self.values, name, self.from_query)
     }
 
-    fn from_object(value: Value) -> Result<Self, Error> {
+    fn from_object(value: Value) -> Result<Self> {
         match value {
             Value::Object(values) => Ok(Self { path: String::new(), values, from_query: false }),
-            other => Err(Error::invalid(format!("The request body must be a JSON object, got: {}", shorten(&other)))),
+            other => {
+                // Its words stay out of the answer: they may be a secret that came in the wrong form.
+                let kind = python::type_name(&other);
+                Err(Error::invalid(format!("The request body must be a JSON object, not a value of type '{kind}'.")))
+            }
         }
     }
 
     /// Reads a query string, for requests whose body is something else.
-    pub(crate) fn from_query(query: &str) -> Self {
+    pub fn from_query(query: &str) -> Self {
         let mut values = Map::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = Value::String(value.into_owned());
@@ -303,7 +285,7 @@ impl Fields {
     }
 }
 
-fn take(values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Option<Value>, Error> {
+fn take(values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Option<Value>> {
     // Nothing is left to look for in most objects when their rare parameters are asked for.
     if values.is_empty() {
         return Ok(None);
@@ -326,7 +308,7 @@ fn take(values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result
     Ok(value.filter(|value| !value.is_null()))
 }
 
-fn take_list(path: &str, values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Vec<Value>, Error> {
+fn take_list(path: &str, values: &mut Map<String, Value>, name: &str, from_query: bool) -> Result<Vec<Value>> {
     match take(values, name, from_query)? {
         None => Ok(Vec::new()),
         Some(Value::Array(items)) => Ok(items),
@@ -335,23 +317,7 @@ fn take_list(path: &str, values: &mut Map<String, Value>, name: &str, from_query
     }
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
-    let Some(content_type) = headers.get(CONTENT_TYPE) else {
-        return Err(Error::invalid("Bad Request. Content-Type header is missing."));
-    };
-    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-    if essence.trim().eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."))
-    }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn parse(body: &[u8]) -> Result<Value, Error> {
+fn parse(body: &[u8]) -> Result<Value> {
     // Editors on Windows begin files with a mark that JSON does not know.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).map_err(|error| {
@@ -397,11 +363,4 @@ fn camel_case(name: &str) -> String {
         }
     }
     camel
-}
-
-/// Enough of a value to recognise it in a message.
-fn shorten(value: &Value) -> String {
-    const SHOWN: usize = 100;
-    let text = value.to_string();
-    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }

@@ -25,7 +25,7 @@ struct Body {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error_code) = classify(&self);
-        let message = words(&self);
+        let message = self.words();
         let (sqlstate, error_class) = match self {
             Error::UnknownAttribute(_) => (Some("KAM04"), Some("ATTRIBUTE_NOT_FOUND")),
             _ => sql_classes(error_code),
@@ -34,12 +34,14 @@ impl IntoResponse for Error {
     }
 }
 
-/// What the user reads; the causes of this server's own failures go into the log.
-pub(super) fn words(error: &Error) -> String {
-    match error {
-        Error::Database(db::Error::Value(words)) => words.clone(),
-        error if is_ours(error) => log_failure(error),
-        error => error.to_string(),
+impl Error {
+    /// What the user reads; the causes of this server's own failures go into the log.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Database(db::Error::Value(words)) => words.clone(),
+            error if is_ours(error) => log_failure(error),
+            error => error.to_string(),
+        }
     }
 }
 
@@ -84,6 +86,7 @@ fn log_failure(error: &Error) -> String {
         Error::Database(db::Error::Unavailable(_)) => {
             "the database cannot be reached at the moment; try again, the server goes on when it is back".to_owned()
         }
+        // These name no table and no text of the request.
         Error::Database(error @ (db::Error::Busy | db::Error::CommitUnknown(_))) => error.to_string(),
         error => error.to_string(),
     };

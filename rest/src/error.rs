@@ -1,8 +1,13 @@
-//! What can go wrong in tracking, by what the caller can do about it.
+//! What can go wrong behind MLflow's REST API, by what the caller can do about it.
 
 use std::error::Error as StdError;
 
-/// An error of the tracking store or of its REST API. The text is what the user reads.
+use crate::python;
+
+/// What calls behind the REST API give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a store or of the REST API before it. The text is what the user reads.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request is wrong and stays wrong until the caller changes it.
@@ -63,6 +68,19 @@ impl Error {
         Self::NotFound(message.into())
     }
 
+    /// The named thing does not exist, in MLflow's words: `GatewaySecret not found (secret_id='s-1')`.
+    pub fn no_such(what: &str, key: &str, value: &str) -> Self {
+        Self::NotFound(format!("{what} not found ({key}='{value}')"))
+    }
+
+    /// A unique key that is taken means what the caller says; any other failure stays what it is.
+    pub fn taken(error: db::Error, message: impl FnOnce() -> String) -> Self {
+        match error {
+            db::Error::Constraint(_) => Self::AlreadyExists(message()),
+            error => error.into(),
+        }
+    }
+
     /// Something broke inside while doing `what`.
     pub fn internal(what: impl Into<String>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Internal { what: what.into(), source: source.into() }
@@ -75,7 +93,7 @@ impl Error {
 
     /// A request parameter had the wrong type, or a value outside its set.
     pub fn wrong_type(parameter: &str, value: &serde_json::Value) -> Self {
-        let kind = python_type(value);
+        let kind = python::type_name(value);
         Self::Invalid(format!(
             "Invalid value {value} for parameter '{parameter}' supplied:  Hint: Value was of type '{kind}'.{SEE_DOCS}"
         ))
@@ -83,18 +101,4 @@ impl Error {
 }
 
 /// MLflow ends its request-schema messages with this; clients show it to the user.
-pub(crate) const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
-
-/// The type's name as MLflow's messages spell it.
-fn python_type(value: &serde_json::Value) -> &'static str {
-    use serde_json::Value;
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
-    }
-}
+pub const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
