@@ -22,8 +22,8 @@ use crate::served::{Endpoint, Served};
 
 /// An answer on its way to an ingress.
 pub(crate) struct Answer {
-    /// The provider's name.
-    pub(crate) provider: String,
+    /// Who answered; nobody where a call is only explained.
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
     /// The format that the body is in: the caller's own where the provider speaks it, else OpenAI's.
     pub(crate) form: Dialect,
     /// What the caller gets in the head: the provider's own words on limits, and ours.
@@ -54,7 +54,7 @@ pub(crate) const WARNINGS: &str = "x-tidegate-warnings";
 
 impl Answer {
     pub(crate) fn new(
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         form: Dialect,
         mut headers: HeaderMap,
         losses: &Losses,
@@ -63,15 +63,20 @@ impl Answer {
         if let Some(value) = losses.header().and_then(|it| it.parse().ok()) {
             headers.insert(WARNINGS, value);
         }
-        Self { provider: endpoint.info.provider.clone(), form, headers, body }
+        Self { endpoint: Some(Arc::clone(endpoint)), form, headers, body }
     }
 }
 
 impl Answer {
+    /// The provider's name.
+    pub(crate) fn provider(&self) -> &str {
+        self.endpoint.as_ref().map_or("", |it| &it.info.provider)
+    }
+
     /// What would have been done, in the place of an answer: every ingress hands it on as it is.
     pub(crate) fn explained(served: &Served, request: &Request) -> Self {
         Self {
-            provider: String::new(),
+            endpoint: None,
             form: request.dialect,
             headers: HeaderMap::new(),
             body: AnswerBody::Whole(explain(served, request).to_string().into()),
@@ -91,9 +96,8 @@ pub(crate) fn whole(
         Ok(facts) => facts,
         Err(error) => return Err(failed(meter, garbage(endpoint, "answered with", &error))),
     };
-    // A response that has failed says so itself, among what else it says.
-    if facts.error().is_some() && form != Dialect::Responses {
-        return Err(failed(meter, endpoint.error_in(&body)));
+    if let Some(error) = facts.failure(form, &body, endpoint) {
+        return Err(failed(meter, error));
     }
     if let Some(cost) = meter.whole(&body, form, &facts).and_then(|it| it.to_string().parse().ok()) {
         headers.insert(COST, cost);
@@ -102,10 +106,9 @@ pub(crate) fn whole(
 }
 
 /// Looks whether a whole answer is one.
-pub(crate) fn sound(body: &[u8], endpoint: &Endpoint) -> Result<(), Error> {
+pub(crate) fn sound(body: &[u8], form: Dialect, endpoint: &Endpoint) -> Result<(), Error> {
     match serde_json::from_slice::<WholeFacts<'_>>(body) {
-        Ok(facts) if facts.error().is_some() => Err(endpoint.error_in(body)),
-        Ok(_) => Ok(()),
+        Ok(facts) => facts.failure(form, body, endpoint).map_or(Ok(()), Err),
         Err(error) => Err(garbage(endpoint, "answered with", &error)),
     }
 }

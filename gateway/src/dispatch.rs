@@ -9,6 +9,7 @@ mod candidates;
 mod failure;
 mod gate;
 mod hedge;
+mod pass;
 mod policy;
 mod retries;
 
@@ -33,11 +34,12 @@ use failure::Refused;
 
 pub(crate) use failure::{Failure, Failures};
 pub(crate) use gate::{Gate, GateConfig};
+pub(crate) use pass::{Parcel, Passed, pass};
 pub(crate) use policy::{Fallback, FallbackConfig, Policy, PolicyConfig};
 pub(crate) use retries::Retries;
 
 /// The endpoint that answered, or was asked last.
-const ENDPOINT: HeaderName = HeaderName::from_static("x-tidegate-endpoint");
+pub(crate) const ENDPOINT: HeaderName = HeaderName::from_static("x-tidegate-endpoint");
 /// How many attempts it took.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 
@@ -51,9 +53,9 @@ pub(crate) async fn run(
     mut meter: Meter,
     mut watch: Watch,
 ) -> Result<Answer, Failed> {
-    let mut tries = Tries { made: 0, started: Instant::now(), last: None };
+    let mut tries = Tries::new();
     let outcome = tried(served, request, &mut tries, &mut meter).await;
-    let mut headers = tries.headers(meter.attempts());
+    let headers = tries.headers(meter.attempts());
     let error = match outcome {
         Ok((endpoint, reply)) => match watch.reply(&endpoint, request, reply, &mut meter).await {
             Ok(reply) => {
@@ -70,17 +72,7 @@ pub(crate) async fn run(
             }
             Err(error) => error,
         },
-        Err(refused) => {
-            if tries.made == 0 && matches!(refused.error, Error::Limited { .. }) {
-                // Nobody was asked: what a limit turns away leaves no record.
-                meter.forget();
-                return Err(refused.error.into());
-            }
-            if let (Error::Unavailable(_), Some(wait)) = (&refused.error, refused.retry_after()) {
-                headers.insert(RETRY_AFTER, retry_after_s(wait).into());
-            }
-            refused.error
-        }
+        Err(refused) => return Err(ended(&tries, refused, headers, meter)),
     };
     meter.fail(&error);
     Err(Failed { error, headers })
@@ -93,12 +85,11 @@ async fn tried(
     tries: &mut Tries,
     meter: &mut Meter,
 ) -> Result<(Arc<Endpoint>, Reply), Refused> {
-    let policy = served.policy();
     let mut refused = match tries.stage(served, request, true, meter).await {
         Err(refused) => refused,
         Ok(won) => return Ok(won),
     };
-    for fallback in policy.fallbacks.iter() {
+    for fallback in served.fallbacks_of(request) {
         if fallback.on.contains(refused.failure) && tries.may_go_on(Duration::ZERO) {
             match tries.stage(&fallback.target, request, false, meter).await {
                 Ok(won) => return Ok(won),
@@ -130,10 +121,8 @@ impl Tries {
     ) -> Result<(Arc<Endpoint>, Reply), Refused> {
         let policy = served.policy();
         let mut candidates = Candidates::of(served, request, is_admitted);
-        if let Some(failure) = candidates.all_rest()
-            && policy.fallbacks.iter().any(|it| it.on.contains(failure))
-        {
-            return Err(resting(served, failure));
+        if let Some(refused) = at_rest(served, request, &candidates) {
+            return Err(refused);
         }
         let mut made_here = 0;
         let mut before = None;
@@ -141,8 +130,7 @@ impl Tries {
             // A limit of ours that keeps the next attempt from being made is not what went wrong.
             let endpoint = candidates.next().map_err(|refused| before.take().unwrap_or(refused))?;
             meter.is_for(endpoint);
-            self.made += 1;
-            self.last = Some(Arc::clone(endpoint));
+            self.asks(endpoint);
             made_here += 1;
             let begun = Begun::now(endpoint);
             let (asked, Made { record, result }) = match policy.hedge_after {
@@ -169,6 +157,16 @@ impl Tries {
         }
     }
 
+    fn new() -> Self {
+        Self { made: 0, started: Instant::now(), last: None }
+    }
+
+    /// One more attempt, at this endpoint.
+    fn asks(&mut self, endpoint: &Arc<Endpoint>) {
+        self.made += 1;
+        self.last = Some(Arc::clone(endpoint));
+    }
+
     /// Whether there is room and time for one more attempt.
     fn may_go_on(&self, wait: Duration) -> bool {
         let total = self.last.as_ref().map_or(Duration::MAX, |it| it.total);
@@ -183,6 +181,27 @@ impl Tries {
         headers.insert(ATTEMPTS, attempts.into());
         headers
     }
+}
+
+/// The end of a call that nobody answered.
+fn ended(tries: &Tries, refused: Refused, mut headers: HeaderMap, meter: Meter) -> Failed {
+    if tries.made == 0 && matches!(refused.error, Error::Limited { .. }) {
+        // Nobody was asked: what a limit turns away leaves no record.
+        meter.forget();
+        return refused.error.into();
+    }
+    if let (Error::Unavailable(_), Some(wait)) = (&refused.error, refused.retry_after()) {
+        headers.insert(RETRY_AFTER, retry_after_s(wait).into());
+    }
+    meter.fail(&refused.error);
+    Failed { error: refused.error, headers }
+}
+
+/// Whether all candidates are left alone just now, so that the fallbacks may as well be asked at once.
+fn at_rest(served: &Served, request: &Request, candidates: &Candidates<'_>) -> Option<Refused> {
+    let failure = candidates.all_rest()?;
+    let is_caught = served.fallbacks_of(request).iter().any(|it| it.on.contains(failure));
+    is_caught.then(|| resting(served, failure))
 }
 
 fn resting(served: &Served, failure: Failure) -> Refused {

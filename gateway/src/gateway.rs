@@ -195,6 +195,11 @@ impl Gateway {
         self.0.state.load().served.get(name).cloned()
     }
 
+    /// An endpoint by its own name, also one of several behind a name of the database.
+    pub(crate) fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {
+        self.0.state.load().endpoints.iter().find(|it| it.info.name == name).cloned()
+    }
+
     /// Counts the tokens of a call where its endpoint, or a route's first, can: `None` where it cannot. Whoever may call
     /// may count; nothing is generated, so that nothing is recorded.
     pub(crate) async fn count(&self, served: &Served, request: &Request) -> Result<Option<Count>, Error> {

@@ -142,6 +142,14 @@ impl Flight {
         known.limited_until = None;
     }
 
+    /// Something else than a chat was answered, whose time says nothing of how fast chats are.
+    pub(crate) fn passed(&mut self) {
+        self.is_judged = true;
+        let mut known = self.health.known();
+        known.breaker.succeeded(Instant::now());
+        known.limited_until = None;
+    }
+
     /// It failed by the deployment's fault.
     pub(crate) fn failed(&mut self, after: Duration) {
         self.is_judged = true;

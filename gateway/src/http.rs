@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 
 use crate::{Gateway, access, ingress, observe};
 
-pub(crate) use body::read;
+pub(crate) use body::{Refused, read};
 pub(crate) use error::{details_of, status_of};
 pub(crate) use named::Named;
 

@@ -19,6 +19,7 @@ mod error;
 mod explain;
 mod gateway;
 mod guardrails;
+mod handles;
 mod health;
 mod http;
 mod ingress;

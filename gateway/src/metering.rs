@@ -371,6 +371,13 @@ impl Meter {
         self.finish(call, Outcome::Ok)
     }
 
+    /// Notes what a stream that passes unread has counted.
+    pub(crate) fn has_counted(&mut self, usage: Usage) {
+        if let Some(call) = &mut self.call {
+            call.usage = Some(usage);
+        }
+    }
+
     /// The stream has come to its end. Gives what it cost.
     pub(crate) fn done(mut self) -> Option<Usd> {
         let call = self.call.take()?;

@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::json::{Fields, Text, patch};
 use crate::losses::Losses;
+use crate::served::Endpoint;
 
 /// A checked call. The body is the caller's own text, so that fields nobody here knows reach the provider unchanged.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) include_usage: bool,
     /// Who calls.
     pub(crate) caller: Arc<Caller>,
+    /// The one endpoint that can answer, where the call goes on with what its provider keeps.
+    pub(crate) pinned: Option<Arc<Endpoint>>,
     /// What it lost where it was translated before it got here.
     lost: Losses,
     /// Whether the body was another format's, and may carry along what only that format has words for.
@@ -70,6 +73,7 @@ impl Request {
             stream,
             include_usage: true,
             caller: Arc::default(),
+            pinned: None,
             lost: Losses::default(),
             is_translated: false,
             chat: None,
@@ -94,6 +98,7 @@ impl Request {
             stream: self.stream,
             include_usage: self.include_usage,
             caller: Arc::clone(&self.caller),
+            pinned: self.pinned.clone(),
             lost: Losses::default(),
             is_translated: self.is_translated || self.dialect != Dialect::OpenAi,
             chat: Some(Arc::new(chat)),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use llm::Error;
 
 use crate::cost::Price;
-use crate::dispatch::{Gate, Policy};
+use crate::dispatch::{Fallback, Gate, Policy};
 use crate::endpoint::Kind;
 use crate::health::Health;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
 use crate::recording::Recording;
+use crate::request::Request;
 use crate::routing::Strategy;
 use crate::screen::Screen;
 use crate::secrets::Secret;
@@ -60,6 +61,12 @@ pub(crate) struct Route {
     pub(crate) recording: Option<Arc<Recording>>,
 }
 
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Endpoint").field(&self.info.name).finish()
+    }
+}
+
 impl Endpoint {
     /// The error in an answer that came as if all were well.
     pub(crate) fn error_in(&self, body: &[u8]) -> Error {
@@ -101,6 +108,11 @@ impl Served {
             Self::Endpoint(it) => &it.policy,
             Self::Route(it) => &it.policy,
         }
+    }
+
+    /// Who else may be asked for a call; nobody where it goes on with what one provider keeps.
+    pub(crate) fn fallbacks_of(&self, request: &Request) -> &[Fallback] {
+        if request.pinned.is_some() { &[] } else { &self.policy().fallbacks }
     }
 
     /// What is done to its calls besides answering them.

@@ -15,7 +15,8 @@ mod sealed;
 mod usage;
 mod writer;
 
-pub(crate) use head::head;
+pub(crate) use error::{failed_whole, failure};
+pub(crate) use head::{Head, head};
 pub(super) use output::response;
 pub(super) use request::chat;
 pub(crate) use usage::usage_of_response;

@@ -61,12 +61,9 @@ impl Begun {
 /// Asks, and waits for the first piece of the answer. Dropping it ends the provider's work.
 pub(super) async fn make(begun: &Begun, request: &Request) -> Made {
     let endpoint = &begun.endpoint;
-    let place = match &endpoint.gate {
-        None => None,
-        Some(gate) => match gate.enter().await {
-            Ok(place) => Some(place),
-            Err(refused) => return Made { record: None, result: Err(refused) },
-        },
+    let place = match place(endpoint).await {
+        Ok(place) => place,
+        Err(refused) => return Made { record: None, result: Err(refused) },
     };
     let mut flight = endpoint.health.begin();
     let asked = Instant::now();
@@ -88,7 +85,15 @@ pub(super) async fn make(begun: &Begun, request: &Request) -> Made {
     }
 }
 
-fn judge(flight: &mut Flight, refused: &Refused, after: Duration) {
+/// Waits for a turn, where the endpoint is asked only so much at once.
+pub(super) async fn place(endpoint: &Endpoint) -> Result<Option<Place>, Refused> {
+    match &endpoint.gate {
+        None => Ok(None),
+        Some(gate) => gate.enter().await.map(Some),
+    }
+}
+
+pub(super) fn judge(flight: &mut Flight, refused: &Refused, after: Duration) {
     if refused.failure == Failure::RateLimit {
         flight.limited(refused.retry_after());
     } else if refused.failure.is_the_deployments(&refused.error) {
@@ -101,7 +106,7 @@ fn judge(flight: &mut Flight, refused: &Refused, after: Duration) {
 async fn first_piece(endpoint: &Endpoint, mut reply: Reply) -> Result<(Reply, Option<Frame>), Error> {
     let first = match &mut reply.body {
         ReplyBody::Whole(body) => {
-            answer::sound(body, endpoint)?;
+            answer::sound(body, reply.form, endpoint)?;
             None
         }
         ReplyBody::Stream(frames) => match frames.next().await {

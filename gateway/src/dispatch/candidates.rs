@@ -22,14 +22,14 @@ pub(super) struct Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     /// `is_admitted`: whether the call has passed the limit of `served` itself.
-    pub(super) fn of(served: &'a Served, request: &Request, is_admitted: bool) -> Self {
-        let list: Vec<_> = match served {
-            Served::Endpoint(endpoint) => vec![endpoint],
-            Served::Route(route) => {
+    pub(super) fn of(served: &'a Served, request: &'a Request, is_admitted: bool) -> Self {
+        let list: Vec<_> = match (&request.pinned, served) {
+            (Some(endpoint), _) | (None, Served::Endpoint(endpoint)) => vec![endpoint],
+            (None, Served::Route(route)) => {
                 routing::order(route, request).into_iter().map(|index| &route.destinations[index]).collect()
             }
         };
-        let has_alternative = list.len() > 1 || !served.policy().fallbacks.is_empty();
+        let has_alternative = list.len() > 1 || !served.fallbacks_of(request).is_empty();
         Self {
             is_spent: vec![false; list.len()],
             list,

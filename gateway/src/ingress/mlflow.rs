@@ -49,15 +49,21 @@ async fn invocations(State(gateway): State<Gateway>, Named(name): Named, request
     };
     let id = Uuid::new_v4().to_string();
     let mut response = match answer(&gateway, &id, &name, caller, body).await {
-        Ok((Answer { provider, headers, body: AnswerBody::Whole(body), .. }, _)) => {
-            (headers, [(CONTENT_TYPE, "application/json")], with_provider(body, &provider)).into_response()
-        }
-        Ok((Answer { provider, headers, body: AnswerBody::Stream(chunks), .. }, kind)) => {
-            let chunk = Box::new(move |piece| match piece {
-                Piece::Chunk(it) => chunk(it, &provider, kind),
-                Piece::Event(event) => event.data,
-            });
-            (headers, sse::response(chunks, Writer { chunk, error: stream_error })).into_response()
+        Ok((answer, kind)) => {
+            let provider = answer.provider().to_owned();
+            match answer.body {
+                AnswerBody::Whole(body) => {
+                    let body = with_provider(body, &provider);
+                    (answer.headers, [(CONTENT_TYPE, "application/json")], body).into_response()
+                }
+                AnswerBody::Stream(chunks) => {
+                    let chunk = Box::new(move |piece| match piece {
+                        Piece::Chunk(it) => chunk(it, &provider, kind),
+                        Piece::Event(event) => event.data,
+                    });
+                    (answer.headers, sse::response(chunks, Writer { chunk, error: stream_error })).into_response()
+                }
+            }
         }
         Err(failed) => failure(failed),
     };

@@ -1,11 +1,14 @@
-//! OpenAI's Responses: `/v1/responses`, to any provider that chats.
+//! OpenAI's Responses: `/v1/responses`, to any provider that chats; and what their providers keep of them.
 
-use axum::Router;
+mod kept;
+mod sequel;
+
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -16,13 +19,18 @@ use crate::Gateway;
 use crate::answer::{Answer, AnswerBody, Failed};
 use crate::caller::Caller;
 use crate::dialect::{Dialect, responses};
+use crate::dispatch::ENDPOINT;
 use crate::endpoint::Kind;
+use crate::handles::Seal;
 use crate::http::read;
 use crate::request::Request;
 
 pub(crate) fn router() -> Router<Gateway> {
     // The second is MLflow's.
-    Router::new().route("/v1/responses", post(create)).route("/gateway/openai/v1/responses", post(create))
+    Router::new()
+        .route("/v1/responses", post(create))
+        .route("/gateway/openai/v1/responses", post(create))
+        .merge(kept::router())
 }
 
 /// `POST /v1/responses`: the body's `model` names the endpoint or route.
@@ -40,17 +48,41 @@ async fn create(State(gateway): State<Gateway>, request: HttpRequest) -> Respons
 
 async fn answer(gateway: &Gateway, id: &str, caller: Caller, body: Bytes) -> Result<Response, Failed> {
     let head = responses::head(&body)?;
-    let request = Request::new(Dialect::Responses, Kind::Chat, body, head.model, head.stream).by(caller);
-    let served = named(gateway, request.model.as_deref(), Kind::Chat)?.clone();
-    let Answer { form, headers, body, .. } = gateway.call(id.to_owned(), &served, request.clone()).await?;
+    let served = named(gateway, head.model.as_deref(), Kind::Chat)?;
+    let sequel = sequel::of(gateway, &served, &caller, &head, body)?;
+    let mut request = Request::new(Dialect::Responses, Kind::Chat, sequel.body, head.model, head.stream).by(caller);
+    request.pinned = sequel.endpoint;
+    let answer = gateway.call(id.to_owned(), &served, request.clone()).await;
+    let Answer { endpoint, form, headers, body } = match answer {
+        Ok(answer) => answer,
+        Err(failed) => return failed_response(gateway, failed, served.name(), &request.caller),
+    };
+    let is_native = form == Dialect::Responses;
+    let seal = endpoint.filter(|_| is_native);
+    let seal = seal.map(|it| Seal::new(served.name(), &it, &request.caller).knowing(sequel.known));
     match body {
         AnswerBody::Whole(body) => {
-            let body = if form == Dialect::Responses { body } else { translated(&body, &request)? };
+            let body = if is_native { body } else { translated(&body, &request)? };
+            let body = match &seal {
+                Some(seal) => seal.body(body),
+                None => body,
+            };
             Ok((headers, [(CONTENT_TYPE, "application/json")], body).into_response())
         }
         AnswerBody::Stream(chunks) => {
-            let writer = Translated::new(Dialect::Responses.writer(&request)?);
+            let writer = Translated::new(Dialect::Responses.writer(&request)?).sealed(seal);
             Ok((headers, sse::response(chunks, writer)).into_response())
         }
     }
+}
+
+/// A response that failed is one all the same, and comes as OpenAI sends it: as an answer that says so.
+fn failed_response(gateway: &Gateway, failed: Failed, called: &str, caller: &Caller) -> Result<Response, Failed> {
+    if responses::failed_whole(&failed.error).is_none() {
+        return Err(failed);
+    }
+    let endpoint = failed.headers.get(ENDPOINT).and_then(|it| gateway.endpoint(it.to_str().ok()?));
+    let sealed = endpoint.and_then(|it| Seal::new(called, &it, caller).error(&failed.error));
+    let response = responses::failed_whole(sealed.as_ref().unwrap_or(&failed.error)).cloned();
+    Ok((failed.headers, Json(response)).into_response())
 }

@@ -12,6 +12,7 @@ use llm::Error;
 use crate::answer::{Chunks, Piece};
 use crate::cost::{COST, Usd};
 use crate::dialect::EventWriter;
+use crate::handles::Seal;
 
 /// Room for the first event of a write; most streams say a word at a time.
 const FIRST_EVENT_BYTES: usize = 512;
@@ -62,19 +63,29 @@ pub(super) struct Translated {
     writer: Box<dyn EventWriter>,
     /// Whether the provider's own events came, and with them their end.
     is_native: bool,
+    /// What makes handles of the ids in the provider's own events.
+    seal: Option<Seal>,
 }
 
 impl Translated {
     pub(super) fn new(writer: Box<dyn EventWriter>) -> Self {
-        Self { writer, is_native: false }
+        Self { writer, is_native: false, seal: None }
+    }
+
+    /// The same, with handles in the place of the provider's ids.
+    pub(super) fn sealed(self, seal: Option<Seal>) -> Self {
+        Self { seal, ..self }
     }
 }
 
 impl PieceWriter for Translated {
     fn piece(&mut self, piece: Piece, events: &mut Vec<u8>) {
         match piece {
-            Piece::Event(event) => {
+            Piece::Event(mut event) => {
                 self.is_native = true;
+                if let Some(seal) = &self.seal {
+                    seal.event(&mut event);
+                }
                 llm::sse::encode(event.event.as_deref(), &event.data, events);
             }
             // A chunk in no known shape has nothing to say in another format.
@@ -93,7 +104,8 @@ impl PieceWriter for Translated {
     }
 
     fn error(&mut self, error: &Error, events: &mut Vec<u8>) {
-        self.writer.error(error, events);
+        let sealed = self.seal.as_ref().and_then(|it| it.error(error));
+        self.writer.error(sealed.as_ref().unwrap_or(error), events);
     }
 }
 

@@ -1,13 +1,15 @@
 //! The few facts of an answer that the gateway itself looks at; everything else passes unread.
 
-use llm::Usage;
+use llm::{Error, Usage};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::cost::Tier;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, responses};
 use crate::json::Text;
 use crate::request::text_of;
+use crate::served::Endpoint;
 
 /// What a unary answer says about itself.
 #[derive(Deserialize)]
@@ -18,9 +20,11 @@ pub(crate) struct WholeFacts<'a> {
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
 }
 
-impl<'a> WholeFacts<'a> {
+impl WholeFacts<'_> {
     pub(crate) fn tier(&self) -> Option<Tier> {
         tier(self.service_tier)
     }
@@ -30,8 +34,25 @@ impl<'a> WholeFacts<'a> {
         form.usage(self.usage?.get())
     }
 
-    pub(crate) fn error(&self) -> Option<&'a str> {
+    pub(crate) fn error(&self) -> Option<&str> {
         self.error.map(RawValue::get)
+    }
+
+    /// The failure that an answer is although it came as if all were well. A response tells its own in its status, and
+    /// may have an error's field besides.
+    pub(crate) fn failure(&self, form: Dialect, body: &[u8], endpoint: &Endpoint) -> Option<Error> {
+        if form != Dialect::Responses {
+            return self.error.map(|_| endpoint.error_in(body));
+        }
+        if self.status.and_then(|it| text_of(it.get())).as_deref() != Some("failed") {
+            return None;
+        }
+        let response: Value = serde_json::from_slice(body).ok()?;
+        Some(responses::failure(
+            &format!("provider `{}`", endpoint.info.provider),
+            &response["error"],
+            response.clone(),
+        ))
     }
 }
 

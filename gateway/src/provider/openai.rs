@@ -43,6 +43,8 @@ pub(super) struct OpenAi {
     quirks: Quirks,
     /// What addresses end in: Azure's `?api-version=…`.
     query: String,
+    /// Whether the base address is that of one deployment of Azure's.
+    is_azure: bool,
     taker: Taker,
     /// Where responses are asked for, below the base address, if this server knows them.
     responses: Option<String>,
@@ -56,6 +58,7 @@ impl OpenAi {
             model_json: quote(&endpoint.model),
             quirks,
             query: String::new(),
+            is_azure: false,
             taker: Taker::Compatible,
             responses: None,
             on_loss: endpoint.on_loss,
@@ -89,7 +92,11 @@ impl Provider for OpenAi {
         self.upstream.explain(outgoing, request.stream, losses, request.dialect == Dialect::OpenAi)
     }
 
-    async fn pass(&self, raw: Raw) -> llm::Result<RawReply> {
+    async fn pass(&self, mut raw: Raw) -> llm::Result<RawReply> {
+        let collection = raw.path.split('/').next().unwrap_or_default();
+        if self.is_azure && ABOVE_DEPLOYMENTS.contains(&collection) {
+            raw.path = format!("../../{}", raw.path);
+        }
         self.upstream.pass(raw, &self.query).await
     }
 }
@@ -178,6 +185,9 @@ const AZURE_COMPLETION_TOKENS: &str = "2024-09-01";
 /// The first of them that knows responses.
 const AZURE_RESPONSES: &str = "2025-03-01";
 
+/// What belongs to no deployment of Azure's: it lies two steps up from one.
+const ABOVE_DEPLOYMENTS: [&str; 4] = ["responses", "conversations", "files", "batches"];
+
 fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Result<Arc<dyn Provider>, String> {
     let settings = &endpoint.settings;
     let need = |key: &str| {
@@ -212,7 +222,7 @@ fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Re
     // Responses belong to no deployment: they are two steps up from it, and the body's model names it.
     let responses = (version.as_str() >= AZURE_RESPONSES).then(|| format!("../../responses{query}"));
     let azure = OpenAi::new(endpoint, upstream, quirks);
-    Ok(Arc::new(OpenAi { query, taker, responses, model_json: quote(deployment), ..azure }))
+    Ok(Arc::new(OpenAi { query, is_azure: true, taker, responses, model_json: quote(deployment), ..azure }))
 }
 
 /// The endpoint's key as OpenAI wants it.

@@ -16,6 +16,7 @@ mod google;
 mod guardrails;
 mod in_process;
 mod judges;
+mod kept;
 mod keys;
 mod limits;
 mod messages;

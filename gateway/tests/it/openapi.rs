@@ -28,7 +28,7 @@ fn shape(path: &str) -> String {
 }
 
 fn filled(path: &str) -> String {
-    let values = [("{endpoint}", "chat"), ("{route}", "both"), ("{id}", "x"), ("{path}", "v1/x")];
+    let values = [("{endpoint}", "chat"), ("{route}", "both"), ("{id}", "x"), ("{item}", "y"), ("{path}", "v1/x")];
     values.into_iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 

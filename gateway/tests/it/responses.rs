@@ -47,7 +47,11 @@ async fn openai_gets_the_callers_own_words() {
     {
         provider.will(Reply::json(200, &answer.to_string()));
         body["model"] = endpoint.into();
-        assert_eq!(gateway.ask("/v1/responses", &body).await, (200, answer.clone()));
+        let (status, mut got) = gateway.ask("/v1/responses", &body).await;
+        // The id finds its way back; everything else is as it came.
+        assert!(got["id"].as_str().unwrap().starts_with("resp_tg1"), "{got}");
+        got["id"] = answer["id"].clone();
+        assert_eq!((status, got), (200, answer.clone()));
         let seen = provider.seen().pop().unwrap();
         assert_eq!(seen.path, path);
         body["model"] = model.into();
@@ -70,6 +74,7 @@ async fn openais_events_pass_as_they_came_and_a_failed_response_has_failed() {
         }
         String::from_utf8(wire).unwrap()
     };
+    // Responses of servers that do not say what they are keep their ids.
     let created = json!({"type": "response.created", "response": {"id": "resp_1"}, "sequence_number": 0});
     let delta = json!({"type": "response.output_text.delta", "delta": "hé", "sequence_number": 1});
     let usage = json!({"input_tokens": 3, "output_tokens": 4, "total_tokens": 7});

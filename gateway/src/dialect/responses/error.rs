@@ -26,6 +26,26 @@ pub(super) fn of_response(error: &Error) -> Value {
     json!({"code": code, "message": details.message})
 }
 
+/// The error that a provider's failed response is. `said` is what it says of that; `body`, the response or the event that
+/// shows it, reaches the caller as it came.
+pub(crate) fn failure(who: &str, said: &Value, body: Value) -> Error {
+    let words = said["message"].as_str().unwrap_or("the response failed without words");
+    let status = match said["code"].as_str() {
+        Some("rate_limit_exceeded") => 429,
+        Some("invalid_prompt") => 400,
+        _ => 502,
+    };
+    Error::Upstream { status, message: format!("{who} answered with an error: {words}"), body: Some(body) }
+}
+
+/// The response that failed, where a provider's own is what an error tells of.
+pub(crate) fn failed_whole(error: &Error) -> Option<&Value> {
+    match error {
+        Error::Upstream { body: Some(body), .. } if body["object"] == "response" => Some(body),
+        _ => None,
+    }
+}
+
 /// The provider's own event of a failed response, where it was what ended the stream.
 pub(super) fn failed_response(error: &Error) -> Option<&Value> {
     match error {

@@ -9,6 +9,9 @@ use crate::request::{FieldForm, check_fields, excerpt, object, text_of};
 pub(crate) struct Head {
     pub(crate) model: Option<String>,
     pub(crate) stream: bool,
+    /// What the call goes on with, by the names of the fields.
+    pub(crate) previous: Option<String>,
+    pub(crate) conversation: Option<String>,
 }
 
 const FIELDS: [(&str, FieldForm); 12] = [
@@ -40,7 +43,17 @@ pub(crate) fn head(body: &[u8]) -> Result<Head, Error> {
         }
         _ => {}
     }
-    Ok(Head { model: fields.get("model").and_then(text_of), stream: fields.get("stream") == Some("true") })
+    Ok(Head {
+        model: fields.get("model").and_then(text_of),
+        stream: fields.get("stream") == Some("true"),
+        previous: fields.get("previous_response_id").and_then(text_of),
+        conversation: fields.get("conversation").and_then(id_of),
+    })
+}
+
+/// A conversation is named by its id, or by an object that has it.
+pub(crate) fn id_of(conversation: &str) -> Option<String> {
+    text_of(conversation).or_else(|| text_of(object(conversation.as_bytes()).ok()?.get("id")?))
 }
 
 #[cfg(test)]

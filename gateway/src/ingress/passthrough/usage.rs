@@ -1,13 +1,64 @@
 //! What answers of several kinds say of their tokens.
 
 use llm::Usage;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::dialect::gemini::usage_of_google;
+use crate::dialect::messages::usage_of_message;
 
 /// The counts of a whole answer, JSON; `None` where it tells none.
 pub(super) fn of(body: &[u8]) -> Option<Usage> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+    match serde_json::from_slice(body).ok()? {
+        // Google streams lists to those who do not ask for events; the last counts are those of the whole.
+        Value::Array(list) => list.iter().rev().find_map(of_value),
+        answer => of_value(&answer),
+    }
+}
+
+/// The counts of a stream, as its events tell them.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// What Anthropic tells at the beginning and corrects at the end.
+    message: Map<String, Value>,
+    /// The counts that came last, of any other kind.
+    last: Option<Usage>,
+    /// Whether they were counted before.
+    is_settled: bool,
+}
+
+impl Counts {
+    /// Of an answer that was paid for when it was made.
+    pub(super) fn nothing() -> Self {
+        Self { last: Some(Usage::default()), is_settled: true, ..Self::default() }
+    }
+
+    pub(super) fn see(&mut self, data: &str) {
+        // Most events count nothing; the word stands in quotes that no text has within an event.
+        if self.is_settled || !data.contains("\"usage") {
+            return;
+        }
+        let Ok(event) = serde_json::from_str::<Value>(data) else { return };
+        let counts = match event["type"].as_str() {
+            Some("message_start") => event.pointer("/message/usage"),
+            Some("message_delta") => event.get("usage"),
+            _ => {
+                let answer = event.get("response").filter(|it| it.is_object()).unwrap_or(&event);
+                self.last = of_value(answer).or(self.last.take());
+                return;
+            }
+        };
+        if let Some(counts) = counts.and_then(Value::as_object) {
+            let told = counts.iter().filter(|(_, value)| !value.is_null());
+            self.message.extend(told.map(|(name, value)| (name.clone(), value.clone())));
+        }
+    }
+
+    pub(super) fn usage(self) -> Option<Usage> {
+        if self.message.is_empty() { self.last } else { Some(usage_of_message(&self.message)) }
+    }
+}
+
+fn of_value(answer: &Value) -> Option<Usage> {
     if let Some(counts) = answer.get("usageMetadata").and_then(Value::as_object) {
         return Some(usage_of_google(counts));
     }
@@ -17,6 +68,9 @@ pub(super) fn of(body: &[u8]) -> Option<Usage> {
         return Some(usage);
     }
     let counts = answer.get("usage").filter(|it| it.is_object())?;
+    if answer["type"] == "message" {
+        return counts.as_object().map(usage_of_message);
+    }
     if counts.get("prompt_tokens").is_some()
         || counts.get("total_tokens").is_some() && counts.get("input_tokens").is_none()
     {
@@ -54,5 +108,33 @@ mod tests {
         check(json!({"results": []}), None);
         let reranked = of(json!({"meta": {"billed_units": {"search_units": 1}}}).to_string().as_bytes()).unwrap();
         assert_eq!(reranked.rest["billed_units"], json!({"search_units": 1}));
+    }
+    #[test]
+    fn the_last_counts_of_a_stream_are_those_of_the_whole() {
+        let check = |events: &[Value], expected: Option<(u64, Option<u64>)>| {
+            let mut counts = Counts::default();
+            events.iter().for_each(|it| counts.see(&it.to_string()));
+            assert_eq!(counts.usage().map(|it| (it.prompt_tokens, it.completion_tokens)), expected, "{events:?}");
+        };
+        check(
+            &[
+                json!({"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}),
+                json!({"type": "content_block_delta", "delta": {"text": "hi"}}),
+                json!({"type": "message_delta", "usage": {"input_tokens": null, "output_tokens": 9}}),
+            ],
+            Some((5, Some(9))),
+        );
+        check(
+            &[
+                json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}),
+                json!({"choices": [], "usage": null}),
+            ],
+            Some((3, Some(1))),
+        );
+        let usage = json!({"input_tokens": 3, "output_tokens": 4, "total_tokens": 7});
+        check(&[json!({"type": "response.completed", "response": {"usage": usage}})], Some((3, Some(4))));
+        check(&[json!({"type": "image_generation.completed", "usage": usage})], Some((3, Some(4))));
+        check(&[json!({"type": "transcript.text.done", "text": "a"})], None);
+        check(&[json!({"usageMetadata": {"promptTokenCount": 2, "candidatesTokenCount": 3}})], Some((2, Some(3))));
     }
 }

@@ -5,7 +5,7 @@ use llm::{ChatChunk, ChunkChoice, Delta, Error, FunctionCall, Rest, ToolCallDelt
 use serde_json::Value;
 
 use crate::dialect::EventReader;
-use crate::dialect::responses::usage_of_response;
+use crate::dialect::responses::{failure, usage_of_response};
 use crate::provider::upstream::bad_gateway;
 
 /// What of a stream the chunks depend on.
@@ -76,14 +76,7 @@ impl Reader {
     }
 
     fn failed(&self, event: Value) -> Error {
-        let error = &event["response"]["error"];
-        let said = error["message"].as_str().unwrap_or("the response failed without words").to_owned();
-        let status = match error["code"].as_str() {
-            Some("rate_limit_exceeded") => 429,
-            Some("invalid_prompt") => 400,
-            _ => 502,
-        };
-        Error::Upstream { status, message: format!("{} answered with an error: {said}", self.who), body: Some(event) }
+        failure(&self.who, &event["response"]["error"].clone(), event)
     }
 }
 
