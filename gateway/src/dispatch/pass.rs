@@ -23,9 +23,12 @@ use crate::provider::{Raw, RawReply};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 
+/// Makes what is sent to an endpoint.
+type Make = dyn FnMut(&Endpoint) -> Result<Raw, Error> + Send;
+
 /// What passes: made for each endpoint that is asked.
 pub(crate) struct Parcel {
-    pub(crate) make: Box<dyn FnMut(&Endpoint) -> Result<Raw, Error> + Send>,
+    pub(crate) make: Box<Make>,
     /// Whether it can be made more than once; a body that streams through cannot.
     pub(crate) may_repeat: bool,
 }

@@ -55,7 +55,10 @@ async fn answer(gateway: &Gateway, id: &str, caller: Caller, body: Bytes) -> Res
     let answer = gateway.call(id.to_owned(), &served, request.clone()).await;
     let Answer { endpoint, form, headers, body } = match answer {
         Ok(answer) => answer,
-        Err(failed) => return failed_response(gateway, failed, served.name(), &request.caller),
+        Err(failed) => {
+            let response = failed_response(gateway, &failed, served.name(), &request.caller);
+            return response.ok_or(failed);
+        }
     };
     let is_native = form == Dialect::Responses;
     let seal = endpoint.filter(|_| is_native);
@@ -77,12 +80,10 @@ async fn answer(gateway: &Gateway, id: &str, caller: Caller, body: Bytes) -> Res
 }
 
 /// A response that failed is one all the same, and comes as OpenAI sends it: as an answer that says so.
-fn failed_response(gateway: &Gateway, failed: Failed, called: &str, caller: &Caller) -> Result<Response, Failed> {
-    if responses::failed_whole(&failed.error).is_none() {
-        return Err(failed);
-    }
+fn failed_response(gateway: &Gateway, failed: &Failed, called: &str, caller: &Caller) -> Option<Response> {
+    let response = responses::failed_whole(&failed.error)?;
     let endpoint = failed.headers.get(ENDPOINT).and_then(|it| gateway.endpoint(it.to_str().ok()?));
     let sealed = endpoint.and_then(|it| Seal::new(called, &it, caller).error(&failed.error));
-    let response = responses::failed_whole(sealed.as_ref().unwrap_or(&failed.error)).cloned();
-    Ok((failed.headers, Json(response)).into_response())
+    let response = sealed.as_ref().and_then(responses::failed_whole).unwrap_or(response);
+    Some((failed.headers.clone(), Json(response)).into_response())
 }

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use axum::body::Body;
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -28,7 +27,7 @@ const EVENT_BYTES_MAX: usize = 64 << 20;
 pub(super) async fn response(passed: Passed, seal: Option<Seal>, is_counted: bool) -> Result<Response, Failed> {
     let Passed { reply: RawReply { headers: theirs, body }, headers: ours, meter, .. } = passed;
     let mut headers = told(&theirs);
-    headers.extend(ours);
+    headers.extend(ours.clone());
     for name in [CONTENT_TYPE, CONTENT_DISPOSITION, CONTENT_ENCODING] {
         if let Some(value) = theirs.get(&name) {
             headers.insert(name, value.clone());
@@ -56,10 +55,8 @@ pub(super) async fn response(passed: Passed, seal: Option<Seal>, is_counted: boo
         }
         Err(error) => {
             meter.fail(&error);
-            let headers = HeaderMap::from_iter(headers.into_iter().filter_map(|(name, value)| {
-                name.filter(|it| it.as_str().starts_with("x-tidegate-")).map(|it| (it, value))
-            }));
-            Err(Failed { error, headers })
+            // What was told of the answer does not hold for the error.
+            Err(Failed { error, headers: ours })
         }
     }
 }
@@ -122,12 +119,9 @@ impl Events {
     fn passing(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         stream::unfold(self, |mut events| async move {
             loop {
-                let bytes = match events.body.next().await {
-                    Some(bytes) => bytes,
-                    None => {
-                        events.end();
-                        return None;
-                    }
+                let Some(bytes) = events.body.next().await else {
+                    events.end();
+                    return None;
                 };
                 match bytes.and_then(|it| events.see(it)) {
                     Ok(bytes) if bytes.is_empty() => {}

@@ -113,7 +113,9 @@ mod tests {
     fn the_last_counts_of_a_stream_are_those_of_the_whole() {
         let check = |events: &[Value], expected: Option<(u64, Option<u64>)>| {
             let mut counts = Counts::default();
-            events.iter().for_each(|it| counts.see(&it.to_string()));
+            for event in events {
+                counts.see(&event.to_string());
+            }
             assert_eq!(counts.usage().map(|it| (it.prompt_tokens, it.completion_tokens)), expected, "{events:?}");
         };
         check(
