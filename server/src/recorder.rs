@@ -2,15 +2,22 @@
 //!
 //! A call never waits for the database. When the database cannot keep up the channel fills and the gateway counts what
 //! it had to drop; when the database fails, batches are tried again and then counted as lost.
+//!
+//! The recorder has a thread of its own, so that what it does for many calls at once stands in no call's way, and it
+//! gathers calls for a moment: a page of the database is written once for all calls of a batch that touch it.
 
 #[cfg(test)]
 mod tests;
 mod trace;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, io, thread, time::Duration};
 
 use gateway::{Call, Experiment, Gateway};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracking::{
     Store, Tracking,
@@ -20,12 +27,17 @@ use tracking::{
 /// Calls that may wait for the database: some seconds of traffic. A call's record is bounded by the gateway.
 const WAITING_MAX: usize = 1024;
 
-/// Calls that go to the database at once.
+/// Calls that go to the database at once; more would keep other writes waiting for long.
 const BATCH_MAX: usize = 256;
 
-/// How long the calls after a written batch gather into the next one, so that a busy caller does not cost a commit for
-/// each call; the first call after a pause is written at once.
-const GATHER: Duration = Duration::from_millis(20);
+/// Bytes of requests and answers that go to the database at once, so that large ones do not add up in memory.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// How long the first call of a batch waits for others: what a crash loses at most, and how old lists of traces are.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How often it is looked what has come in the meantime: a thread that each call wakes costs more than the record.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Tries before a batch is given up, and the pause between them.
 const TRIES_MAX: u32 = 3;
@@ -36,27 +48,38 @@ pub(crate) fn channel() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
     mpsc::channel(WAITING_MAX)
 }
 
-/// The task that turns calls into traces.
+/// The thread that turns calls into traces.
 pub(crate) struct Recorder {
     finishing: CancellationToken,
-    task: JoinHandle<()>,
+    finished: oneshot::Receiver<()>,
 }
 
 impl Recorder {
     /// Starts recording what comes through the channel into the store.
     /// The gateway is told of what is lost.
-    pub(crate) fn start(tracking: &Tracking, calls: mpsc::Receiver<Call>, gateway: Option<Gateway>) -> Self {
+    pub(crate) fn start(
+        tracking: &Tracking,
+        calls: mpsc::Receiver<Call>,
+        gateway: Option<Gateway>,
+    ) -> io::Result<Self> {
         let finishing = CancellationToken::new();
         let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), gateway, lost: 0 };
-        let task = tokio::spawn(writer.run(calls, finishing.clone()));
-        Self { finishing, task }
+        let running = writer.run(calls, finishing.clone());
+        let (finish, finished) = oneshot::channel();
+        let runtime = Handle::current();
+        thread::Builder::new().name("tidegate-recorder".to_owned()).spawn(move || {
+            runtime.block_on(running);
+            // Nobody waits where the server ended in a hurry.
+            let _ = finish.send(());
+        })?;
+        Ok(Self { finishing, finished })
     }
 
     /// Records what still waits, then ends.
     pub(crate) async fn finish(self) {
         self.finishing.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the recorder of calls broke");
+        if self.finished.await.is_err() {
+            tracing::error!("the recorder of calls broke");
         }
     }
 }
@@ -71,30 +94,41 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, mut calls: mpsc::Receiver<Call>, finishing: CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        loop {
+        let mut batch = Batch::default();
+        'gathering: loop {
             tokio::select! {
-                received = calls.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
+                received = calls.recv() => match received {
+                    Some(call) => batch.add(call),
+                    None => return,
+                },
                 () = finishing.cancelled() => break,
             }
-            let is_behind = batch.len() == BATCH_MAX;
-            self.record(&batch).await;
-            batch.clear();
-            if !is_behind {
+            let first_waits_until = Instant::now() + GATHER;
+            loop {
+                batch.fill(&mut calls);
+                if batch.is_full() || Instant::now() >= first_waits_until {
+                    break;
+                }
                 tokio::select! {
-                    () = tokio::time::sleep(GATHER) => {}
-                    () = finishing.cancelled() => break,
+                    () = tokio::time::sleep(LOOK) => {}
+                    () = finishing.cancelled() => break 'gathering,
                 }
             }
+            self.record(&batch.take()).await;
         }
         calls.close();
-        while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            self.record(&batch).await;
-            batch.clear();
+        while let Some(call) = calls.recv().await {
+            batch.add(call);
+            batch.fill(&mut calls);
+            self.record(&batch.take()).await;
         }
+        self.record(&batch.take()).await;
     }
 
     async fn record(&mut self, calls: &[Call]) {
+        if calls.is_empty() {
+            return;
+        }
         for tried in 1..=TRIES_MAX {
             match self.try_record(calls).await {
                 Ok(()) => return,
@@ -172,5 +206,37 @@ impl Writer {
             },
             outcome => outcome,
         }
+    }
+}
+
+/// Calls that go to the database at once.
+#[derive(Default)]
+struct Batch {
+    calls: Vec<Call>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, call: Call) {
+        self.bytes += call.request.len() + call.response.as_ref().map_or(0, bytes::Bytes::len);
+        self.calls.push(call);
+    }
+
+    /// Adds what waits, as much as there is room for.
+    fn fill(&mut self, calls: &mut mpsc::Receiver<Call>) {
+        while !self.is_full()
+            && let Ok(call) = calls.try_recv()
+        {
+            self.add(call);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.calls.len() >= BATCH_MAX || self.bytes >= BATCH_BYTES_MAX
+    }
+
+    fn take(&mut self) -> Vec<Call> {
+        self.bytes = 0;
+        std::mem::take(&mut self.calls)
     }
 }

@@ -77,7 +77,8 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     if let (Some(admin), Some(gateway)) = (&admin, &gateway) {
         admin.serve(gateway).await;
     }
-    let recorder = Recorder::start(&tracking, recorded, gateway.clone());
+    let recorder =
+        Recorder::start(&tracking, recorded, gateway.clone()).context("cannot start the recorder of calls")?;
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
     let reloading = gateway.clone().map(reload::watch).transpose()?;
     let draining = CancellationToken::new();

@@ -3,6 +3,7 @@
 pub(crate) mod content;
 mod draft;
 pub(crate) mod keys;
+pub(crate) mod payload;
 pub(crate) mod preview;
 pub(crate) mod semconv;
 mod span;

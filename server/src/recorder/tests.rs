@@ -78,7 +78,7 @@ async fn recorded(call: Call) -> Trace {
     let tracking = Tracking::open(db, options).await.expect("a store");
     let name = format!("gateway/{}", call.endpoint);
     let (sender, receiver) = channel();
-    let recorder = Recorder::start(&tracking, receiver, None);
+    let recorder = Recorder::start(&tracking, receiver, None).expect("a thread");
     sender.send(call).await.expect("room for a call");
     recorder.finish().await;
     let store = tracking.store();

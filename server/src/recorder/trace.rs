@@ -20,10 +20,14 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     children.extend(call.decisions.iter().map(|it| decision(&root, it)));
     let linked = call.parent.as_ref().map(|it| TraceId::from_otel(it.trace_id));
     let mut trace = NewTrace::new(experiment, root.kind("LLM"))
+        .asked(call.request.clone())
         .client_request_id(call.id.as_str())
         .metadata("mlflow.gateway.endpointId", registered(call).map_or(call.endpoint.as_str(), |it| &it.id))
         .metadata("mlflow.gateway.requestType", request_type(call.kind))
         .metadata("tidegate.model", call.model.as_str());
+    if let Some(response) = &call.response {
+        trace = trace.answered(response.clone());
+    }
     if let Some(linked) = linked {
         trace = trace.metadata("mlflow.gateway.linkedTraceId", linked.as_str());
     }
@@ -53,7 +57,6 @@ fn root(call: &Call) -> Span {
     // Which of the models of a database's endpoint answered, its attempts tell.
     let endpoint = registered(call).map_or(call.endpoint.as_str(), |it| &it.name);
     let mut root = Span::root(TraceId::now(), format!("gateway/{endpoint}"), start_ns, end_ns)
-        .inputs(parsed(&call.request))
         .attribute("endpoint_name", endpoint)
         .attribute("request_id", call.id.as_str());
     if let Some(registered) = registered(call) {
@@ -76,9 +79,6 @@ fn root(call: &Call) -> Span {
     if !call.losses.is_empty() {
         let losses: Vec<Value> = call.losses.iter().map(|it| json!({"field": it.field, "why": it.why})).collect();
         root = root.attribute("tidegate.losses", losses);
-    }
-    if let Some(response) = &call.response {
-        root = root.outputs(parsed(response));
     }
     if let Some(parent) = &call.parent {
         root.links.push(link(parent));
@@ -204,11 +204,6 @@ fn cost_in_dollars(cost: &Cost) -> tracking::trace::Cost {
 /// A sum as a float, the one nearest to what it says in decimals.
 fn dollars(amount: Usd) -> f64 {
     amount.to_string().parse().unwrap_or_default()
-}
-
-/// JSON where it is JSON, else its text.
-fn parsed(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }
 
 fn ns(unix_ns: u64) -> i64 {

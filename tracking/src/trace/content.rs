@@ -6,37 +6,86 @@ use serde_json::{Map, Value, json};
 use super::{
     Span, SpanEvent, SpanId, SpanLink, SpanStatus, TraceId,
     keys::REQUEST_ID,
-    text::{python_json, read_json},
+    payload::push_json,
+    text::{push_text, python_json, read_json},
 };
 use crate::{Error, Result};
 
 /// The span's text for the database.
 pub(crate) fn write(span: &Span) -> String {
-    let mut attributes = Map::with_capacity(span.attributes.len() + 1);
-    attributes.insert(REQUEST_ID.to_owned(), python_json(span.trace_id.as_str()).into());
-    for (key, value) in span.attributes.iter().filter(|(key, _)| *key != REQUEST_ID) {
-        attributes.insert(key.clone(), python_json(value).into());
+    write_with(span, &[])
+}
+
+/// The span's text for the database, with more attributes: names, and values as [`python_style`] writes them.
+///
+/// [`python_style`]: super::payload::python_style
+pub(crate) fn write_with(span: &Span, texts: &[(&str, &str)]) -> String {
+    let text_bytes: usize = texts.iter().map(|(_, text)| text.len()).sum();
+    // Quotes are escaped, and the rest of a span is small.
+    let mut out = String::with_capacity(1024 + text_bytes + text_bytes / 8);
+    out.push_str(r#"{"trace_id": ""#);
+    STANDARD.encode_string(span.trace_id.otel_bytes().unwrap_or_default(), &mut out);
+    out.push_str(r#"", "span_id": ""#);
+    STANDARD.encode_string(span.span_id.0, &mut out);
+    out.push_str(r#"", "parent_span_id": "#);
+    match span.parent_id {
+        Some(parent) => {
+            out.push('"');
+            STANDARD.encode_string(parent.0, &mut out);
+            out.push('"');
+        }
+        None => out.push_str("null"),
     }
-    let events = span
-        .events
-        .iter()
-        .map(|it| json!({"name": it.name, "time_unix_nano": it.time_ns, "attributes": it.attributes}));
-    let links = span.links.iter().map(|it| {
-        let attributes = (!it.attributes.is_empty()).then_some(&it.attributes);
-        json!({"trace_id": it.trace_id, "span_id": it.span_id, "attributes": attributes})
-    });
-    python_json(&json!({
-        "trace_id": STANDARD.encode(span.trace_id.otel_bytes().unwrap_or_default()),
-        "span_id": STANDARD.encode(span.span_id.0),
-        "parent_span_id": span.parent_id.map(|it| STANDARD.encode(it.0)),
-        "name": span.name,
-        "start_time_unix_nano": span.start_ns,
-        "end_time_unix_nano": span.end_ns,
-        "events": events.collect::<Vec<_>>(),
-        "status": {"code": span.status.code(), "message": span.status.message()},
-        "attributes": attributes,
-        "links": links.collect::<Vec<_>>(),
-    }))
+    out.push_str(r#", "name": "#);
+    push_text(&mut out, &span.name);
+    out.push_str(r#", "start_time_unix_nano": "#);
+    out.push_str(&span.start_ns.to_string());
+    out.push_str(r#", "end_time_unix_nano": "#);
+    match span.end_ns {
+        Some(end_ns) => out.push_str(&end_ns.to_string()),
+        None => out.push_str("null"),
+    }
+    out.push_str(r#", "events": "#);
+    out.push_str(&python_json(&Value::from_iter(span.events.iter().map(event_json))));
+    out.push_str(r#", "status": {"code": "#);
+    push_text(&mut out, span.status.code());
+    out.push_str(r#", "message": "#);
+    push_text(&mut out, span.status.message());
+    out.push_str(r#"}, "attributes": {"#);
+    let mut scratch = String::new();
+    push_text(&mut scratch, span.trace_id.as_str());
+    push_attribute(&mut out, REQUEST_ID, &scratch);
+    let own = span.attributes.iter().filter(|(key, _)| *key != REQUEST_ID);
+    for (key, value) in own.filter(|(key, _)| texts.iter().all(|(text_key, _)| text_key != key)) {
+        scratch.clear();
+        push_json(&mut scratch, value);
+        out.push_str(", ");
+        push_attribute(&mut out, key, &scratch);
+    }
+    for (key, text) in texts {
+        out.push_str(", ");
+        push_attribute(&mut out, key, text);
+    }
+    out.push_str(r#"}, "links": "#);
+    out.push_str(&python_json(&Value::from_iter(span.links.iter().map(link_json))));
+    out.push('}');
+    out
+}
+
+/// An attribute's value is a JSON text in a JSON text.
+fn push_attribute(out: &mut String, key: &str, json: &str) {
+    push_text(out, key);
+    out.push_str(": ");
+    push_text(out, json);
+}
+
+fn event_json(event: &SpanEvent) -> Value {
+    json!({"name": event.name, "time_unix_nano": event.time_ns, "attributes": event.attributes})
+}
+
+fn link_json(link: &SpanLink) -> Value {
+    let attributes = (!link.attributes.is_empty()).then_some(&link.attributes);
+    json!({"trace_id": link.trace_id, "span_id": link.span_id, "attributes": attributes})
 }
 
 /// Reads the database's text of a span of `trace_id`.

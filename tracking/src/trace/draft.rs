@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{Span, SpanStatus, TraceId, TraceInfo, TraceState, keys};
 use crate::experiment::ExperimentId;
 
@@ -16,6 +18,8 @@ const MS_NS: i64 = 1_000_000;
 pub struct NewTrace {
     pub(crate) info: TraceInfo,
     pub(crate) spans: Vec<Span>,
+    pub(crate) asked: Option<Bytes>,
+    pub(crate) answered: Option<Bytes>,
 }
 
 impl NewTrace {
@@ -41,12 +45,26 @@ impl NewTrace {
             assessments: Vec::new(),
         };
         let name = root.name.clone();
-        Self { info, spans: vec![root] }.tag(keys::TRACE_NAME, name)
+        Self { info, spans: vec![root], asked: None, answered: None }.tag(keys::TRACE_NAME, name)
     }
 
     /// The trace's id.
     pub fn trace_id(&self) -> &TraceId {
         &self.info.trace_id
+    }
+
+    /// Sets what went into the root span, as JSON that need not be read; what is no JSON is shown as a text.
+    #[must_use]
+    pub fn asked(mut self, json: Bytes) -> Self {
+        self.asked = Some(json);
+        self
+    }
+
+    /// Sets what came out of the root span, as JSON that need not be read; what is no JSON is shown as a text.
+    #[must_use]
+    pub fn answered(mut self, json: Bytes) -> Self {
+        self.answered = Some(json);
+        self
     }
 
     /// Adds a span; it becomes one of this trace whatever trace it was made for.

@@ -27,10 +27,6 @@ pub(crate) const COST: &str = "mlflow.trace.cost";
 pub(crate) const FINALIZED: &str = "mlflow.trace.infoFinalized";
 /// Metadata: how many spans there are and how large they are.
 pub(crate) const SIZE_STATS: &str = "mlflow.trace.sizeStats";
-/// Metadata: the version of this way to keep traces.
-pub(crate) const SCHEMA_VERSION: &str = "mlflow.trace_schema.version";
-/// Value of [`SCHEMA_VERSION`].
-pub(crate) const SCHEMA_VERSION_3: &str = "3";
 /// Metadata: the run that the trace was made in.
 pub(crate) const SOURCE_RUN: &str = "mlflow.sourceRun";
 

@@ -67,7 +67,7 @@ fn messages(value: &Value) -> Option<Vec<&Value>> {
     messages(object.get("request")?)
 }
 
-fn text_of(content: &Value) -> Option<&str> {
+pub(super) fn text_of(content: &Value) -> Option<&str> {
     match content {
         Value::String(text) => Some(text),
         Value::Array(parts) => parts.iter().find_map(|part| match part {

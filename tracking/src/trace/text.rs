@@ -16,6 +16,38 @@ pub(crate) fn python_json<T: Serialize + ?Sized>(value: &T) -> String {
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
+/// Appends `text` as a JSON string, with letters as they are.
+pub(crate) fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of `text` as a JSON string.
+pub(crate) fn push_escaped(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|it| it < b' ' || it == b'"' || it == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            control => {
+                out.push_str("\\u00");
+                for digit in [control >> 4, control & 0xf] {
+                    out.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+                }
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
+
 /// Reads what [`python_json`] wrote; what is no JSON is the text itself, as MLflow has it.
 pub(crate) fn read_json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
@@ -39,6 +71,11 @@ impl Formatter for PythonStyle {
     fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         writer.write_all(python_float(value).as_bytes())
     }
+}
+
+/// Appends a float, as [`python_float`] writes it.
+pub(crate) fn push_float(out: &mut String, value: f64) {
+    out.push_str(&python_float(value));
 }
 
 /// The shortest digits that read back as `value`: with an exponent of two digits below 1e-4 and from 1e16 on.

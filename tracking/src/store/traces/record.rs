@@ -2,9 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db::Tx;
-use serde_json::json;
-
 use super::{
     artifact_location,
     rows::{self, IfThere, Pair, Pairs, SpanRow, TraceRow},
@@ -15,13 +12,17 @@ use crate::{
     store::{Store, experiments, in_list},
     trace::{
         NewTrace, Usages, aggregate, keys,
+        payload::{preview_of, python_style},
         preview::{Speaker, preview},
-        text::python_json,
     },
 };
+use db::Tx;
 
 impl Store {
     /// Records finished traces: all of them in one transaction, with a few statements however many they are.
+    ///
+    /// They come whole, so that none of the marks is kept by which MLflow tells how much of a trace has come: each would
+    /// be one more row with three entries in indexes.
     ///
     /// ```
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,17 +73,24 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn of(NewTrace { mut info, spans }: NewTrace) -> Result<Self> {
-        let span_rows: Vec<SpanRow> = spans.iter().map(|it| SpanRow::of(it, info.experiment_id)).collect();
-        let sizes = span_rows.iter().map(|it| it.content_bytes).collect();
-        info.metadata.insert(keys::SIZE_STATS.to_owned(), size_stats(sizes));
-        info.metadata.insert(keys::SCHEMA_VERSION.to_owned(), keys::SCHEMA_VERSION_3.to_owned());
-        info.metadata.insert(keys::FINALIZED.to_owned(), "true".to_owned());
+    fn of(NewTrace { mut info, spans, asked, answered }: NewTrace) -> Result<Self> {
         info.tags.insert(keys::SPANS_LOCATION.to_owned(), keys::TRACKING_STORE.to_owned());
+        let asked = asked.map(|it| python_style(&it));
+        let answered = answered.map(|it| python_style(&it));
+        let texts = [(keys::INPUTS, asked.as_deref()), (keys::OUTPUTS, answered.as_deref())];
+        let texts: Vec<(&str, &str)> = texts.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();
+        let span_rows = spans.iter().enumerate().map(|(place, span)| {
+            // The root comes first.
+            SpanRow::with_texts(span, info.experiment_id, if place == 0 { &texts } else { &[] })
+        });
+        let span_rows = span_rows.collect();
         let root = &spans[0].attributes;
-        let show = |key, speaker| root.get(key).map(|value| preview(value, speaker));
-        info.request_preview = info.request_preview.or_else(|| show(keys::INPUTS, Speaker::User));
-        info.response_preview = info.response_preview.or_else(|| show(keys::OUTPUTS, Speaker::Assistant));
+        let show = |text: &Option<String>, key, speaker| match text {
+            Some(text) => Some(preview_of(text, speaker)),
+            None => root.get(key).map(|value| preview(value, speaker)),
+        };
+        info.request_preview = info.request_preview.or_else(|| show(&asked, keys::INPUTS, Speaker::User));
+        info.response_preview = info.response_preview.or_else(|| show(&answered, keys::OUTPUTS, Speaker::Assistant));
         let mut trace = TraceRow::of(&info)?;
         let (usage, cost) = aggregate(&spans.iter().map(Usages::of).collect::<Vec<_>>());
         if trace.usage.is_empty() {
@@ -115,9 +123,9 @@ async fn write(tx: &mut Tx, prepared: Vec<Prepared>) -> Result<()> {
         traces.push(it.trace);
     }
     rows::insert_traces(tx, traces).await?;
-    rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Replace).await?;
-    rows::write_pairs(tx, Pairs::Metadata, metadata, IfThere::Replace).await?;
-    rows::write_spans(tx, spans).await
+    rows::write_pairs(tx, Pairs::Tags, tags, IfThere::Refuse).await?;
+    rows::write_pairs(tx, Pairs::Metadata, metadata, IfThere::Refuse).await?;
+    rows::insert_spans(tx, spans).await
 }
 
 /// Where the experiments keep their artifacts; one that is missing or in the bin takes no traces.
@@ -139,19 +147,4 @@ async fn locations(tx: &mut Tx, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, Str
         Some(missing) => Err(experiments::no_experiment(ExperimentId(*missing))),
         None => Ok(locations),
     }
-}
-
-/// How many spans there are and how large they are, as MLflow's client tells it.
-fn size_stats(mut sizes: Vec<usize>) -> String {
-    sizes.sort_unstable();
-    let last = sizes.len().saturating_sub(1);
-    let quantile = |quarters: usize| sizes.get(last * quarters / 4).copied().unwrap_or_default();
-    python_json(&json!({
-        "total_size_bytes": sizes.iter().sum::<usize>(),
-        "num_spans": sizes.len(),
-        "max": quantile(4),
-        "p25": quantile(1),
-        "p50": quantile(2),
-        "p75": quantile(3),
-    }))
 }

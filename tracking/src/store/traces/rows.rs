@@ -199,6 +199,8 @@ impl Pairs {
 pub(super) enum IfThere {
     Replace,
     Keep,
+    /// It cannot be: the trace is new. SQLite inserts for two thirds of what it asks for where it must be able to update.
+    Refuse,
 }
 
 /// Writes tags or metadata. Of several pairs with one key the last one counts.
@@ -209,6 +211,7 @@ pub(super) async fn write_pairs(tx: &mut Tx, pairs: Pairs, rows: Vec<Pair>, if_t
     let on_conflict = match if_there {
         IfThere::Replace => OnConflict::Update { key: &["key", "request_id"], columns: &["value"] },
         IfThere::Keep => OnConflict::Ignore,
+        IfThere::Refuse => OnConflict::Error,
     };
     tx.insert_rows(pairs.table(), &["key", "request_id", "value"], on_conflict, values.collect()).await?;
     Ok(())
@@ -239,20 +242,23 @@ pub(super) struct SpanRow {
     pub(super) trace_id: String,
     /// Known once the trace is found, which may be in another experiment than the one that the client named.
     pub(super) experiment_id: i64,
-    pub(super) content_bytes: usize,
     pub(super) values: Vec<Value>,
 }
 
 impl SpanRow {
     pub(super) fn of(span: &Span, experiment_id: ExperimentId) -> Self {
-        let content = content::write(span);
+        Self::with_texts(span, experiment_id, &[])
+    }
+
+    /// The row of a span that has more attributes, whose values are texts already.
+    pub(super) fn with_texts(span: &Span, experiment_id: ExperimentId, texts: &[(&str, &str)]) -> Self {
+        let content = content::write_with(span, texts);
         let cost = span.attributes.get(keys::LLM_COST).and_then(Cost::from_value).unwrap_or_default();
         let name = |key: &str| span.text_attribute(key).map(|it| truncate(it.to_owned(), MODEL_CHARS_MAX));
         let kind = span.kind_name().map(|it| truncate(it.to_owned(), MODEL_CHARS_MAX));
         Self {
             trace_id: span.trace_id.to_string(),
             experiment_id: experiment_id.0,
-            content_bytes: content.len(),
             values: vec![
                 span.span_id.to_string().into(),
                 span.parent_id.map(|it| it.to_string()).into(),
@@ -276,10 +282,18 @@ impl SpanRow {
 pub(super) async fn write_spans(tx: &mut Tx, rows: Vec<SpanRow>) -> Result<()> {
     let key = ["trace_id", "span_id"];
     let columns: Vec<&str> = SPAN_COLUMNS.into_iter().filter(|it| !key.contains(it)).collect();
-    let replace = OnConflict::Update { key: &key, columns: &columns };
+    put_spans(tx, rows, OnConflict::Update { key: &key, columns: &columns }).await
+}
+
+/// Inserts the spans of new traces.
+pub(super) async fn insert_spans(tx: &mut Tx, rows: Vec<SpanRow>) -> Result<()> {
+    put_spans(tx, rows, OnConflict::Error).await
+}
+
+async fn put_spans(tx: &mut Tx, rows: Vec<SpanRow>, on_conflict: OnConflict<'_>) -> Result<()> {
     let values =
         rows.into_iter().flat_map(|row| [row.trace_id.into(), row.experiment_id.into()].into_iter().chain(row.values));
-    tx.insert_rows("spans", &SPAN_COLUMNS, replace, values.collect()).await?;
+    tx.insert_rows("spans", &SPAN_COLUMNS, on_conflict, values.collect()).await?;
     Ok(())
 }
 
