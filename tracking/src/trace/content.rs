@@ -46,7 +46,7 @@ pub(crate) fn write_with(span: &Span, texts: &[(&str, &str)]) -> String {
         None => out.push_str("null"),
     }
     out.push_str(r#", "events": "#);
-    out.push_str(&python_json(&Value::from_iter(span.events.iter().map(event_json))));
+    out.push_str(&python_json(&span.events.iter().map(event_json).collect::<Value>()));
     out.push_str(r#", "status": {"code": "#);
     push_text(&mut out, span.status.code());
     out.push_str(r#", "message": "#);
@@ -67,7 +67,7 @@ pub(crate) fn write_with(span: &Span, texts: &[(&str, &str)]) -> String {
         push_attribute(&mut out, key, text);
     }
     out.push_str(r#"}, "links": "#);
-    out.push_str(&python_json(&Value::from_iter(span.links.iter().map(link_json))));
+    out.push_str(&python_json(&span.links.iter().map(link_json).collect::<Value>()));
     out.push('}');
     out
 }

@@ -44,7 +44,7 @@ pub(crate) fn preview_of(text: &str, speaker: Speaker) -> String {
 
 /// Where the formats of chats and responses keep their messages.
 #[derive(Deserialize)]
-struct Messages<'a> {
+struct Shape<'a> {
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -90,7 +90,7 @@ fn last_message(text: &str, speaker: Speaker) -> Option<String> {
 }
 
 fn messages(text: &str) -> Option<Vec<Message<'_>>> {
-    let mut shape: Messages<'_> = serde_json::from_str(text).ok()?;
+    let mut shape: Shape<'_> = serde_json::from_str(text).ok()?;
     loop {
         if let Some(items) = shape.messages.and_then(list) {
             return Some(said(&items));
