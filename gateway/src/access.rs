@@ -3,6 +3,7 @@
 //! A gateway without keys lets everybody in, unless it is told to ask for one. With keys, a call needs one that is
 //! known, not disabled and not expired, and reaches only the endpoints that the key names.
 
+mod database;
 mod guard;
 mod hash;
 mod key;
@@ -16,11 +17,12 @@ use llm::Error;
 
 use crate::secrets::Secret;
 
+pub(crate) use database::{DatabaseKeys, router};
 pub(crate) use guard::guard;
 pub(crate) use hash::{Hash, Hasher};
 pub use key::Identity;
 pub(crate) use key::VirtualKey;
-pub(crate) use sign_in::{Administrator, SignIn, SignInConfig, Watcher, administrators};
+pub(crate) use sign_in::{Administrator, KeyHolder, SignIn, SignInConfig, Watcher, administrators};
 
 /// The keys of one place, the configuration or the database.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,10 @@ impl Keys {
             }
         }
         Self { by_hash }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.by_hash.values().any(|(key, _)| key.identity.key == name)
     }
 }
 
@@ -72,6 +78,11 @@ impl Access {
     /// Whether callers need a key.
     pub(crate) fn needs_key(&self) -> bool {
         self.is_closed || !self.file.by_hash.is_empty() || !self.database.load().by_hash.is_empty()
+    }
+
+    /// Whether the configuration has a key of this name.
+    pub(crate) fn is_of_file(&self, name: &str) -> bool {
+        self.file.has(name)
     }
 
     /// Whose key this is, at a time in seconds since 1970. Nobody's, where nobody needs one.

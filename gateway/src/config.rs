@@ -37,7 +37,7 @@ use crate::recording::Recording;
 use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
 
-pub(crate) use database::{Origin, endpoint_of};
+pub(crate) use database::{Origin, endpoint_of, moment_of, rules_of_key};
 pub(crate) use settings::{Form, Setting, Settings};
 use settings::{Outside, World, suggest};
 use tree::{Node, Place, Table};

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use llm::{Error, LanguageModel};
 use tokio::sync::mpsc::Sender;
 
-use crate::access::{SignIn, VirtualKey};
+use crate::access::{DatabaseKeys, SignIn, VirtualKey};
 use crate::answer::{Answer, Failed};
 use crate::cache::Caches;
 use crate::http::status_of;
@@ -50,6 +50,7 @@ struct Inner {
     reloads: Mutex<Reloads>,
     recorder: Arc<Recorder>,
     started_unix_s: u64,
+    database_keys: DatabaseKeys,
 }
 
 /// What is served, as it was said.
@@ -81,6 +82,7 @@ impl Gateway {
             reloads: Mutex::new(reloads),
             recorder: Arc::new(Recorder::new(parts.calls, metrics, exporter)),
             started_unix_s: llm::unix_seconds(),
+            database_keys: DatabaseKeys::default(),
         })))
     }
 
@@ -133,6 +135,27 @@ impl Gateway {
             Arc::clone(&workshop.caches.database)
         };
         database.open(db).await
+    }
+
+    /// Gives the database whose virtual keys open it beside those of the configuration, and where keys are made. Returns
+    /// once they are known.
+    pub async fn use_keys(&self, db: db::Db) -> db::Result<()> {
+        let keys = Arc::clone(&self.0.state.load().access.database);
+        self.0.database_keys.open(db, &keys).await
+    }
+
+    pub(crate) fn database_keys(&self) -> &DatabaseKeys {
+        &self.0.database_keys
+    }
+
+    /// The hash by which a key is kept from now on.
+    pub(crate) fn hash_of(&self, key: &str) -> String {
+        self.0.state.load().access.hasher.hash(key).to_string()
+    }
+
+    /// Whether the configuration has a key of this name.
+    pub(crate) fn has_file_key(&self, name: &str) -> bool {
+        self.0.state.load().access.is_of_file(name)
     }
 
     /// Takes over what the records say was spent of the database's budgets, in nanodollars by the budgets' ids.

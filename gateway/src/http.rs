@@ -28,6 +28,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
         .merge(observe::http::router())
         .merge(state::router())
+        .merge(access::router())
         .merge(docs::router())
         .with_state(gateway)
 }

@@ -39,6 +39,7 @@ mod routing;
 mod screen;
 mod secrets;
 mod served;
+mod tables;
 
 pub use access::{Identity, hashed};
 pub use admin::{Admin, AdminOptions, AdminParts, BoxedError, Experiments, admin_router};

@@ -22,9 +22,8 @@ pub(crate) fn open(db: db::Db, tracking: &Tracking, options: AdminOptions) -> Ad
 }
 
 /// The endpoints in a database, for a gateway that serves them and records nothing.
-pub(crate) async fn endpoints_of(uri: &str, options: AdminOptions) -> anyhow::Result<Admin> {
-    let db = db::Db::open(uri).await?;
-    Ok(Admin::new(AdminParts { db, experiments: None, options }))
+pub(crate) fn endpoints_of(db: db::Db, options: AdminOptions) -> Admin {
+    Admin::new(AdminParts { db, experiments: None, options })
 }
 
 /// Experiments of the tracking store.

@@ -71,6 +71,7 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     let db = db::Db::open(&database.uri).await?;
     if let Some(gateway) = &gateway {
         gateway.use_database(db.clone()).await?;
+        gateway.use_keys(db.clone()).await?;
     }
     let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
     let admin = admin_options.map(|it| admin::open(db, &tracking, it));
@@ -124,19 +125,23 @@ pub(crate) async fn gateway_alone(
     let options = admin::options()?;
     let listener = bind(&listen).await?;
     let gateway = start_gateway(config, Parts { open_local: open_local(), calls: None }).await?;
+    let db = match database {
+        Some(uri) => Some(db::Db::open(&uri).await?),
+        None => None,
+    };
     if gateway.needs_database() {
-        let uri = database.as_deref().ok_or_else(|| {
+        let db = db.clone().ok_or_else(|| {
             anyhow!(
                 "the configuration says `store: database` of a cache, but there is no database; add `--db URI`, run \
                  `tidegate server` instead, or write `store: memory`"
             )
         })?;
-        gateway.use_database(db::Db::open(uri).await?).await?;
+        gateway.use_database(db).await?;
     }
-    let followed = match database {
-        Some(uri) => Some(admin::endpoints_of(&uri, options).await?),
-        None => None,
-    };
+    if let Some(db) = &db {
+        gateway.use_keys(db.clone()).await?;
+    }
+    let followed = db.map(|it| admin::endpoints_of(it, options));
     if let Some(admin) = &followed {
         admin.serve(&gateway).await;
     }

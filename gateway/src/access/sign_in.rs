@@ -101,6 +101,20 @@ impl FromRequestParts<Gateway> for Administrator {
     }
 }
 
+/// Whoever makes this request sent the gateway's key of administration. Without one nobody does.
+pub(crate) struct KeyHolder;
+
+impl FromRequestParts<Gateway> for KeyHolder {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
+        if gateway.sign_in().admin.is_none() {
+            return Err(Refusal::NoKeyConfigured);
+        }
+        Administrator::from_request_parts(parts, gateway).await.map(|_| Self)
+    }
+}
+
 /// Whoever makes this request may read the metrics.
 pub(crate) struct Watcher;
 
@@ -127,6 +141,7 @@ pub(crate) enum Refusal {
     Wrong,
     /// They sent a virtual key, by its name.
     Caller(String),
+    NoKeyConfigured,
     Metrics,
 }
 
@@ -152,10 +167,14 @@ impl IntoResponse for Refusal {
             Self::Caller(name) => {
                 format!("the virtual key `{name}` makes calls; administration needs the admin key of this gateway")
             }
+            Self::NoKeyConfigured => "keys are administered with an admin key alone, and this gateway has none; set \
+                                      TIDEGATE_ADMIN_KEY or TIDEGATE_ADMIN_KEY_FILE, or write `admin: {key: …}` into its \
+                                      configuration"
+                .to_owned(),
             Self::Metrics => format!("the metrics of this gateway ask for their key, or the admin key; {HOW}"),
         };
         let (status, code) = match self {
-            Self::Caller(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            Self::Caller(_) | Self::NoKeyConfigured => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
             Self::Missing | Self::Wrong | Self::Metrics => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
         };
         let mut response = (status, Json(json!({"error_code": code, "message": message}))).into_response();

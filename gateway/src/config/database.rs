@@ -8,8 +8,9 @@ use serde_saphyr::Spanned;
 
 use super::settings::Outside;
 use super::tree::{Node, Place};
-use super::{EndpointConfig, endpoint};
+use super::{EndpointConfig, endpoint, keys, quotas};
 use crate::ConfigError;
+use crate::quota::Rule;
 
 /// Who described an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,4 +43,24 @@ pub(crate) fn endpoint_of(described: &Value, origin: Origin) -> Result<EndpointC
         message: error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter),
     })?;
     endpoint(&Place::root(file, &root), &mut HashMap::new(), &Outside { variable: &|_| None, origin, redis: None })
+}
+
+/// The `limits` or `budgets` of a key of the database, which are written as those of a key in the file are.
+pub(crate) fn rules_of_key(section: &'static str, said: &Value) -> Result<Vec<Rule>, String> {
+    if said.is_null() {
+        return Ok(Vec::new());
+    }
+    let node: Spanned<Node> =
+        serde_saphyr::from_str(&said.to_string()).map_err(|error| format!("`{section}` cannot be read: {error}"))?;
+    let place = Place::root(Path::new("(database)"), &node);
+    let rules = if section == "budgets" { quotas::budgets_of_key(&place) } else { quotas::limits_of_key(&place) };
+    rules.map_err(|error| match error {
+        ConfigError::Invalid { key, message, .. } => format!("`{section}{key}`: {message}"),
+        error => error.to_string(),
+    })
+}
+
+/// A day or a moment, in seconds since 1970.
+pub(crate) fn moment_of(text: &str) -> Option<i64> {
+    keys::unix_s_of(text)
 }

@@ -101,10 +101,14 @@ fn one_or_many<'a>(place: &Place<'a>) -> Result<Vec<Place<'a>>, ConfigError> {
 /// A day, of which the key sees no minute any more, or a moment.
 fn moment(place: &Place<'_>) -> Result<i64, ConfigError> {
     let text = place.text()?.trim();
-    let moment = day(text).or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok()).map(OffsetDateTime::unix_timestamp);
-    moment.ok_or_else(|| {
+    unix_s_of(text).ok_or_else(|| {
         place.error(format!("`{text}` is no moment; write a day, `2027-01-31`, or `2027-01-31T18:00:00Z`"))
     })
+}
+
+/// A day or a moment, in seconds since 1970.
+pub(super) fn unix_s_of(text: &str) -> Option<i64> {
+    day(text).or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok()).map(OffsetDateTime::unix_timestamp)
 }
 
 fn day(text: &str) -> Option<OffsetDateTime> {

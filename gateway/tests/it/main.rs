@@ -17,6 +17,7 @@ mod guardrails;
 mod in_process;
 mod judges;
 mod kept;
+mod key_store;
 mod keys;
 mod limits;
 mod messages;

@@ -126,6 +126,15 @@ impl Records {
 
     /// A tracking server at its base address.
     pub(super) fn server(uri: &str) -> anyhow::Result<Self> {
+        Self::with_login(uri, Login::from_env())
+    }
+
+    /// A server whose administrator asks, by their key.
+    pub(super) fn signed_in(uri: &str, key: String) -> anyhow::Result<Self> {
+        Self::with_login(uri, Login::Bearer(key))
+    }
+
+    fn with_login(uri: &str, login: Login) -> anyhow::Result<Self> {
         let base = Url::parse(uri.trim_end_matches('/')).with_context(|| format!("`{uri}` is no address"))?;
         // A provider that another part of the process installed first serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -134,7 +143,7 @@ impl Records {
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot set up the HTTP client")?;
-        Ok(Self { transport: Transport::Server { base, http, login: Login::from_env() } })
+        Ok(Self { transport: Transport::Server { base, http, login } })
     }
 
     /// `GET` of an API's path below `/api/2.0/mlflow/` with query parameters.
@@ -188,7 +197,8 @@ impl Records {
         }
     }
 
-    async fn json(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    /// A request to a path with a body, where it has one.
+    pub(super) async fn json(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let bytes = body.map_or_else(Bytes::new, |it| Bytes::from(it.to_string()));
         let request = Request::builder()
             .method(method)

@@ -1,21 +1,51 @@
-//! `tidegate gateway keys`: virtual keys for the `keys` of a gateway's configuration.
+//! `tidegate gateway keys`: virtual keys of a running gateway, or for the `keys` of its configuration.
+
+mod entry;
+mod server;
 
 use std::{io::BufRead, process::ExitCode};
 
 use anyhow::{Context, bail};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
 
-/// Bytes of chance in a key: nobody guesses them, so that one fast hash is enough to keep them by.
-const KEY_BYTES: usize = 32;
+use entry::NewKey;
+use server::Server;
 
-/// Make virtual keys for the `keys` of the configuration.
+/// Make, list, replace and revoke virtual keys.
 #[derive(Debug, clap::Subcommand)]
+#[command(
+    after_help = "With --server or TIDEGATE_SERVER these verbs ask a running gateway, which keeps its keys in its \
+                        database; TIDEGATE_ADMIN_KEY, or the file that TIDEGATE_ADMIN_KEY_FILE names, holds its admin key.\n\
+                        Exit codes: 0 done, 1 refused (no such key, for example), 2 wrong usage or nothing reached."
+)]
 pub(super) enum Command {
-    /// Make a key, and print it once together with what the configuration keeps of it.
-    #[command(after_help = "Example:\n  tidegate gateway keys create ann --team search --endpoint gpt\n\n\
-                      Put the printed entry under `keys:`; a running gateway takes it without a restart.")]
+    /// Make a key, and print it once. Without a server, also print what the configuration keeps of it.
+    #[command(after_help = "Examples:\n  \
+                      tidegate gateway keys create ann --team search --endpoint gpt --requests 60/minute\n  \
+                      tidegate gateway keys create ci --usd 50/month --server http://127.0.0.1:5000\n\n\
+                      Without a server, put the printed entry under `keys:`; a running gateway takes it without a restart.")]
     Create(Create),
+    /// List the keys of a gateway's database.
+    List {
+        #[command(flatten)]
+        server: Server,
+        /// Print JSON for programs: an array of keys as the REST API has them.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is known of a key; never the key itself.
+    Show(Which),
+    /// Put another key in the place of one, and print it once. The old one opens for a while longer.
+    Rotate {
+        #[command(flatten)]
+        which: Which,
+        /// Seconds for which the old key still opens; a day without it, thirty at most.
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u64>,
+    },
+    /// End a key for good. It holds at once on the server that is asked, within 5 seconds on others of its database.
+    Revoke(Which),
+    /// Forget a key, so that its name is free again.
+    Delete(Which),
     /// Print the hash of a key that is read from standard input.
     #[command(after_help = "Example:\n  echo \"$OLD_KEY\" | tidegate gateway keys hash")]
     Hash,
@@ -23,20 +53,22 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
-    /// The name that records and limits know the key by.
+    #[command(flatten)]
+    key: NewKey,
+    /// The gateway that shall keep the key (`http://host:5000`); without it, the key is for a configuration.
+    #[arg(long, value_name = "URL", env = "TIDEGATE_SERVER")]
+    server: Option<String>,
+    /// Print JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// The key's name.
     name: String,
-    /// The user whose key it is.
-    #[arg(long)]
-    user: Option<String>,
-    /// The team that the user belongs to.
-    #[arg(long)]
-    team: Option<String>,
-    /// An endpoint or route that the key reaches; may be repeated. All of them without it.
-    #[arg(long = "endpoint", value_name = "NAME")]
-    endpoints: Vec<String>,
-    /// When it ends: a day, `2027-01-31`, or a moment, `2027-01-31T18:00:00Z`.
-    #[arg(long)]
-    expires: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
@@ -44,33 +76,27 @@ pub(super) struct Create {
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Create(it) => create(&it),
+        Command::Create(Create { key, server: None, json }) => entry::print(&key, json),
         Command::Hash => hash()?,
+        remote => return crate::cli::blocking(ask(remote)),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "the key is what the command is for")]
-fn create(args: &Create) {
-    let key = format!("tg-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; KEY_BYTES]>()));
-    let mut entry = serde_json::Map::new();
-    entry.insert("name".to_owned(), json!(args.name));
-    entry.insert("hash".to_owned(), json!(gateway::hashed(&key)));
-    let texts = [("user", &args.user), ("team", &args.team), ("expires", &args.expires)];
-    entry.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
-    if !args.endpoints.is_empty() {
-        entry.insert("endpoints".to_owned(), json!(args.endpoints));
+async fn ask(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Create(Create { key, server, json }) => {
+            let server = Server { server: server.unwrap_or_default() };
+            server.create(&key, json).await?;
+        }
+        Command::List { server, json } => server.list(json).await?,
+        Command::Show(it) => it.server.show(&it.name, it.json).await?,
+        Command::Rotate { which: it, overlap } => it.server.rotate(&it.name, overlap, it.json).await?,
+        Command::Revoke(it) => it.server.revoke(&it.name, it.json).await?,
+        Command::Delete(it) => it.server.delete(&it.name, it.json).await?,
+        Command::Hash => hash()?,
     }
-    if args.json {
-        println!("{}", json!({"key": key, "entry": entry}));
-        return;
-    }
-    println!("{key}\n");
-    println!("This is the only time that the key is shown. Put this under `keys:` in the gateway's configuration:\n");
-    // JSON's texts and lists are YAML's, too.
-    for (place, (name, value)) in entry.iter().enumerate() {
-        println!("{} {name}: {value}", if place == 0 { "  -" } else { "   " });
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the hash is what the command is for")]
