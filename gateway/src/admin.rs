@@ -4,6 +4,7 @@
 //! rows, ids, encrypted secrets, answers and the words of errors are those of MLflow 3.17.2.
 
 pub(crate) mod budget;
+mod catalog;
 mod described;
 mod destination;
 mod envelope;
@@ -21,6 +22,9 @@ use destination::Policy;
 use envelope::{Keyring, Passphrase};
 use rest::{Error, Result};
 use store::Store;
+
+use crate::config::Timeouts;
+use crate::provider::allowed::Allowed;
 
 pub(crate) use destination::is_public;
 pub use http::router as admin_router;
@@ -50,6 +54,8 @@ pub struct AdminParts {
 pub struct AdminOptions {
     passphrase: Passphrase,
     destinations: Policy,
+    allowed: Allowed,
+    timeouts: Timeouts,
     /// How often the records are asked what was spent of the budgets.
     budgets_refresh: Duration,
 }
@@ -67,7 +73,13 @@ impl AdminOptions {
                 format!("{REFRESH_VARIABLE} is `{text}`; it must be a number of whole seconds, such as 600")
             })?,
         };
-        Ok(Self { passphrase: Passphrase::read(env)?, destinations: Policy::read(env)?, budgets_refresh })
+        Ok(Self {
+            passphrase: Passphrase::read(env)?,
+            destinations: Policy::read(env)?,
+            allowed: Allowed::read(env),
+            timeouts: Timeouts::usual(env)?,
+            budgets_refresh,
+        })
     }
 }
 
@@ -80,6 +92,8 @@ struct Inner {
     keyring: Keyring,
     destinations: Policy,
     experiments: Option<Arc<dyn Experiments>>,
+    allowed: Allowed,
+    timeouts: Timeouts,
     budgets_refresh: Duration,
     /// How to ask for changes to be served; `None` while nothing serves them.
     asks: RwLock<Option<serving::Asks>>,
@@ -93,6 +107,8 @@ impl Admin {
             keyring: Keyring::new(parts.options.passphrase),
             destinations: parts.options.destinations,
             experiments: parts.experiments,
+            allowed: parts.options.allowed,
+            timeouts: parts.options.timeouts,
             budgets_refresh: parts.options.budgets_refresh,
             asks: RwLock::new(None),
         }))
@@ -119,6 +135,11 @@ impl Admin {
         };
         let made = experiments.named(format!("gateway/{name}"), tags).await;
         made.map_err(|error| Error::internal(format!("the experiment of endpoint '{name}' could not be made"), error))
+    }
+
+    /// The providers that may be asked.
+    fn allowed(&self) -> &Allowed {
+        &self.0.allowed
     }
 
     fn destinations(&self) -> &Policy {

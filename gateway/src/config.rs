@@ -31,6 +31,7 @@ use crate::health::BreakerConfig;
 use crate::limits::{Limit, Period};
 use crate::losses::OnLoss;
 use crate::otlp::OtlpConfig;
+use crate::provider::allowed::{Allowed, VARIABLE as ALLOWED};
 use crate::provider::{self, Vendor};
 use crate::quota::QuotaConfig;
 use crate::recording::Recording;
@@ -137,6 +138,20 @@ impl Default for Timeouts {
     }
 }
 
+/// MLflow's variable for the time of a call, in seconds.
+const TIMEOUT_VARIABLE: &str = "MLFLOW_GATEWAY_ROUTE_TIMEOUT_SECONDS";
+
+impl Timeouts {
+    /// Those of endpoints that name none: the defaults, with the time that MLflow's variable gives a whole call.
+    pub(crate) fn usual(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let Some(text) = env(TIMEOUT_VARIABLE).filter(|it| !it.trim().is_empty()) else { return Ok(Self::default()) };
+        match text.trim().parse::<u32>() {
+            Ok(seconds @ 1..) => Ok(Self { total: Duration::from_secs(seconds.into()), ..Self::default() }),
+            _ => Err(format!("{TIMEOUT_VARIABLE} is `{text}`; it must be a number of whole seconds, such as 300")),
+        }
+    }
+}
+
 impl Config {
     /// Reads a file. Keys written as `$NAME` come from the environment.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
@@ -148,7 +163,8 @@ impl Config {
         let env = Outside { variable: &|name| std::env::var(name).ok(), origin: Origin::File, redis: None };
         let otlp = otlp::of_environment(&env).map_err(ConfigError::Start)?;
         let access = sign_in::access(None, &env)?;
-        Ok(Self { access, otlp, ..Self::default() })
+        let quotas = QuotaConfig { redis: quotas::redis_of_environment(&env)?, ..QuotaConfig::default() };
+        Ok(Self { access, quotas, otlp, ..Self::default() })
     }
 
     /// Reads a file; `env` gives the value of a variable.
@@ -188,7 +204,10 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
     }
     let mut rules = table.take("limits").map(|it| quotas::limits(&it)).transpose()?.unwrap_or_default();
     rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
-    let redis = table.take("redis").map(|it| quotas::redis(&it, env)).transpose()?;
+    let redis = match table.take("redis") {
+        Some(it) => Some(quotas::redis(&it, env)?),
+        None => quotas::redis_of_environment(env)?,
+    };
     let env = &Outside { redis: redis.as_ref().map(|it| &it.url), ..*env };
     let quotas = QuotaConfig { rules, redis: redis.clone() };
     let otlp = match table.take("otlp") {
@@ -257,7 +276,8 @@ fn endpoint(
     let kind = kind(&table.need("endpoint_type", "endpoint_type: llm/v1/chat")?)?;
     let model = table.need("model", "model: {provider: openai, name: gpt-5-mini, config: {…}}")?;
     let limit = table.take("limit").map(|it| limit(&it)).transpose()?;
-    let timeouts = table.take("timeouts").map(|it| timeouts(&it)).transpose()?.unwrap_or_default();
+    let usual = Timeouts::usual(env.variable).map_err(ConfigError::Start)?;
+    let timeouts = table.take("timeouts").map(|it| timeouts(&it, usual)).transpose()?.unwrap_or(usual);
     let on_loss = table.take("unsupported_fields").map(|it| on_loss(&it)).transpose()?.unwrap_or_default();
     let screen = screen(&mut table, &World { env, endpoint: &name })?;
     let policy = resilience::policy(&mut table)?;
@@ -269,6 +289,12 @@ fn endpoint(
     let mut table = model.table()?;
     let provider = table.need("provider", "provider: openai")?;
     let vendor = vendor(&provider)?;
+    if !Allowed::read(env.variable).allows(vendor.name) {
+        return Err(provider.error(format!(
+            "`{}` is none of the providers that {ALLOWED} allows; name it there, or choose another one",
+            vendor.name
+        )));
+    }
     let model_name = table.need("name", "name: the provider's name of the model")?.text()?.to_owned();
     let config = table.take("config");
     table.finish(&["provider", "name", "config"])?;
@@ -434,9 +460,9 @@ fn on_loss(place: &Place<'_>) -> Result<OnLoss, ConfigError> {
     }
 }
 
-fn timeouts(place: &Place<'_>) -> Result<Timeouts, ConfigError> {
+fn timeouts(place: &Place<'_>, usual: Timeouts) -> Result<Timeouts, ConfigError> {
     let mut table = place.table()?;
-    let mut timeouts = Timeouts::default();
+    let mut timeouts = usual;
     for (key, slot) in [
         ("connect_ms", &mut timeouts.connect),
         ("first_byte_ms", &mut timeouts.first_byte),

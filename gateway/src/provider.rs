@@ -1,5 +1,6 @@
 //! The vendors behind endpoints: who they are, what they need to be told, and the one function that builds them.
 
+pub(crate) mod allowed;
 mod anthropic;
 mod aws;
 mod bedrock;

@@ -36,6 +36,7 @@ pub(crate) fn everything(
     let admin =
         admin.zip(gateway.clone()).map(|(admin, gateway)| gateway::admin_router(admin, gateway)).unwrap_or_default();
     let gateway = gateway.map_or_else(no_endpoints, gateway::router);
+    let admin = if config.limits.has_gateway { admin } else { no_gateway() };
     let app = tracking.merge(gateway).merge(admin).merge(readiness(draining)).fallback_service(ui);
     below(prefix, shared(app, config.guard()))
 }
@@ -44,6 +45,18 @@ pub(crate) fn everything(
 fn no_endpoints() -> Router {
     let list = || async { Json(json!({"endpoints": []})) };
     Router::new().route("/api/2.0/endpoints", get(list)).route("/api/2.0/endpoints/", get(list))
+}
+
+/// What callers are told where `MLFLOW_ENABLE_AI_GATEWAY` says that there shall be none, in MLflow's words.
+fn no_gateway() -> Router {
+    const WORDS: &str = "The AI Gateway feature is disabled. Set MLFLOW_ENABLE_AI_GATEWAY=true to enable it.";
+    let call = || async { (StatusCode::NOT_IMPLEMENTED, Json(json!({"detail": WORDS}))) };
+    let administer =
+        || async { (StatusCode::NOT_IMPLEMENTED, Json(json!({"error_code": "NOT_IMPLEMENTED", "message": WORDS}))) };
+    Router::new()
+        .route("/gateway/{*path}", any(call))
+        .route("/api/3.0/mlflow/gateway/{*path}", any(administer))
+        .route("/ajax-api/3.0/mlflow/gateway/{*path}", any(administer))
 }
 
 /// The gateway, and `/health` for who watches it.

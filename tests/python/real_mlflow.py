@@ -20,7 +20,7 @@ STOP_S = 30
 class MlflowServer:
     """`mlflow server` with one worker; it and all that it starts end with `stop`."""
 
-    def __init__(self, uri: str, folder: Path, *args: str) -> None:
+    def __init__(self, uri: str, folder: Path, *args: str, env: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.log = folder / "mlflow-server.log"
         with socket.socket() as listener:
@@ -30,11 +30,12 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--workers", "1", "--backend-store-uri", uri, "--artifacts-destination", str(folder / "artifacts")]
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        quiet["MLFLOW_MODEL_CATALOG_URI"] = ""  # the models that the package knows, not those published since
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*command, *args],
                 cwd=folder,
-                env=tidegate.environment(quiet),
+                env=tidegate.environment(quiet | (env or {})),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

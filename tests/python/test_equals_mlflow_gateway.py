@@ -455,3 +455,28 @@ def test_guardrails_refused(pair: Pair, endpoint, scorer):
     post(pair, "guardrails/add-to-endpoint", {"endpoint_id": endpoint})
     post(pair, "guardrails/add-to-endpoint", {"endpoint_id": f"e-{NOBODY}", "guardrail_id": f"gr-{NOBODY}"})
     post(pair, "guardrails/add-to-endpoint", {"endpoint_id": endpoint, "guardrail_id": f"gr-{NOBODY}"})
+
+
+# --- what the web app offers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "supported-providers",
+        "supported-models",
+        "supported-models?provider=",
+        "supported-models?provider=vertex_ai",
+        "supported-models?provider=bedrock_converse",
+        "supported-models?provider=nobody",
+        "provider-config",
+        "provider-config?provider=",
+        *[
+            f"provider-config?provider={it}"
+            for it in ("openai", "azure", "bedrock", "bedrock_converse", "Amazon-Bedrock", "vertex_ai", "databricks-model-serving")
+        ],
+        *[f"provider-config?provider={it}" for it in ("portkey", "sagemaker", "typesafe", "together_ai", "no such, v2ü")],
+    ],
+)
+def test_vendors_and_models(pair: Pair, path):
+    pair.get(f"{PAGES}/{path}")

@@ -13,7 +13,7 @@ pub struct Tracking {
     limits: Limits,
 }
 
-/// Limits that MLflow's server takes from variables.
+/// Limits, and what else MLflow's server takes from variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Whether the values of params and tags that are too long are cut; otherwise they are refused.
@@ -26,6 +26,8 @@ pub struct Limits {
     pub graphql_aliases_max: usize,
     /// Schemes whose URIs may name any host as an artifact location (`hdfs`).
     pub host_schemes_allowed: Vec<String>,
+    /// Whether there may be a gateway, which clients ask for.
+    pub has_gateway: bool,
 }
 
 impl Default for Limits {
@@ -36,6 +38,7 @@ impl Default for Limits {
             graphql_root_fields_max: 10,
             graphql_aliases_max: 10,
             host_schemes_allowed: Vec::new(),
+            has_gateway: true,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod budgets;
+mod catalog;
 mod definitions;
 mod endpoints;
 mod guardrails;
@@ -31,7 +32,7 @@ pub fn router(admin: Admin, gateway: Gateway) -> Router {
         .merge(bindings::routes())
         .merge(budgets::routes())
         .merge(guardrails::routes());
-    let pages_only = secrets::page_routes();
+    let pages_only = secrets::page_routes().merge(catalog::page_routes());
     Router::new()
         .merge(below("/api/3.0/mlflow/gateway", &routes))
         .merge(below("/ajax-api/3.0/mlflow/gateway", &routes.clone().merge(pages_only)))

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::catalog::not_allowed;
 use super::described::described;
 use super::store::{Budget, MODELS_MAX, Rows, ServedModel, TRAFFIC_SPLIT};
 use super::{Admin, Inner};
@@ -87,6 +88,9 @@ impl Admin {
     }
 
     async fn endpoint(&self, name: &str, model: &ServedModel) -> Result<EndpointConfig> {
+        if !self.allowed().allows(&model.provider) {
+            return Err(Error::Invalid(not_allowed(&model.provider)));
+        }
         let (Some(sealed), Some(id), Some(secret_name)) = (model.sealed(), &model.secret_id, &model.secret_name) else {
             return Err(Error::invalid("its secret was deleted; give the model definition another one"));
         };
@@ -96,7 +100,8 @@ impl Admin {
         };
         let origin = Origin::Database { must_be_public: !self.destinations().allows_private() };
         let described = described(name, model, secret).map_err(Error::Invalid)?;
-        endpoint_of(&described, origin).map_err(|error| Error::Invalid(error.to_string()))
+        let endpoint = endpoint_of(&described, origin).map_err(|error| Error::Invalid(error.to_string()))?;
+        Ok(EndpointConfig { timeouts: self.0.timeouts, ..endpoint })
     }
 }
 

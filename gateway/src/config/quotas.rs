@@ -127,7 +127,7 @@ pub(super) fn redis(place: &Place<'_>, env: &Outside<'_>) -> Result<RedisConfig,
     let mut table = place.table()?;
     let url = table.need("url", "url: redis://127.0.0.1:6379")?;
     let text = expand(&url, &World { env, endpoint: "redis" })?;
-    if !["redis://", "rediss://"].iter().any(|it| text.starts_with(it)) {
+    if !is_redis(&text) {
         return Err(url.error("must be an address such as redis://127.0.0.1:6379 or rediss://:password@host:6379"));
     }
     let on_failure = match table.take("on_failure") {
@@ -141,4 +141,27 @@ pub(super) fn redis(place: &Place<'_>, env: &Outside<'_>) -> Result<RedisConfig,
     };
     table.finish(&["url", "on_failure"])?;
     Ok(RedisConfig { url: Secret::new(&text), on_failure })
+}
+
+/// The Redis that MLflow's variables name, where the file names none: the first for budgets, the other for rates.
+pub(super) fn redis_of_environment(env: &Outside<'_>) -> Result<Option<RedisConfig>, ConfigError> {
+    for name in ["MLFLOW_GATEWAY_BUDGET_REDIS_URL", "MLFLOW_GATEWAY_RATE_LIMITS_STORAGE_URI"] {
+        let Some(text) = (env.variable)(name).filter(|it| !it.trim().is_empty()) else { continue };
+        // Rates of MLflow may also be kept in its memory, or in stores that are none of ours.
+        if name.ends_with("_URI") && text.trim().starts_with("memory:") {
+            continue;
+        }
+        if !is_redis(text.trim()) {
+            return Err(ConfigError::Start(format!(
+                "the environment variable {name} must be an address such as redis://127.0.0.1:6379/0; quotas are \
+                 counted in Redis or in memory"
+            )));
+        }
+        return Ok(Some(RedisConfig { url: Secret::new(&text), on_failure: OnFailure::default() }));
+    }
+    Ok(None)
+}
+
+fn is_redis(address: &str) -> bool {
+    ["redis://", "rediss://"].iter().any(|it| address.starts_with(it))
 }

@@ -76,6 +76,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let limits = mlflow::limits(|name| std::env::var(name).ok())?;
+    if !limits.has_gateway
+        && let Some(file) = &args.gateway_config
+    {
+        anyhow::bail!(
+            "MLFLOW_ENABLE_AI_GATEWAY says that there shall be no gateway, but {} configures one; unset one of the two",
+            file.display()
+        );
+    }
     let overrides = Overrides {
         host: args.host,
         port: args.port,
@@ -83,7 +91,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         default_artifact_root: args.default_artifact_root,
         artifacts_destination: args.artifacts_destination,
         gateway: args.gateway_config,
-        no_gateway: args.no_gateway,
+        no_gateway: args.no_gateway || !limits.has_gateway,
         allowed_hosts: args.guard.allowed_hosts,
         cors_allowed_origins: args.guard.cors_allowed_origins,
         serve_artifacts: if args.no_serve_artifacts { Some(false) } else { args.serve_artifacts },

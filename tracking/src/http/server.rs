@@ -36,6 +36,6 @@ async fn server_info(State(tracking): State<Tracking>) -> Json<Value> {
         "multipart_downloads_enabled": direct.download,
         "presigned_upload_run_id_supported": true,
         "presigned_upload_model_id_supported": true,
-        "features_enabled": { "gateway": true },
+        "features_enabled": { "gateway": tracking.limits().has_gateway },
     }))
 }

@@ -116,12 +116,17 @@ impl Args {
 /// The limits that MLflow's server takes from variables.
 pub(super) fn limits(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Limits> {
     let mut limits = Limits::default();
-    if let Some(text) = variable("MLFLOW_TRUNCATE_LONG_VALUES") {
-        limits.truncate_long_values = match text.to_ascii_lowercase().as_str() {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => bail!("MLFLOW_TRUNCATE_LONG_VALUES must be true or false, not `{text}`"),
-        };
+    for (name, choice) in [
+        ("MLFLOW_TRUNCATE_LONG_VALUES", &mut limits.truncate_long_values),
+        ("MLFLOW_ENABLE_AI_GATEWAY", &mut limits.has_gateway),
+    ] {
+        if let Some(text) = variable(name) {
+            *choice = match text.to_ascii_lowercase().as_str() {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => bail!("{name} must be true or false, not `{text}`"),
+            };
+        }
     }
     for (name, limit) in [
         ("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH", &mut limits.artifact_location_chars_max),
@@ -150,6 +155,7 @@ mod tests {
             limits(move |asked| (asked == name).then(|| text.clone()))
         };
         assert!(!check("MLFLOW_TRUNCATE_LONG_VALUES", "False").unwrap().truncate_long_values);
+        assert!(!check("MLFLOW_ENABLE_AI_GATEWAY", "0").unwrap().has_gateway);
         assert_eq!(check("MLFLOW_SERVER_GRAPHQL_MAX_ALIASES", "3").unwrap().graphql_aliases_max, 3);
         assert_eq!(limits(|_| None).unwrap(), Limits::default());
         let words = check("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH", "long").unwrap_err().to_string();
