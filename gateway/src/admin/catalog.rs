@@ -5,10 +5,10 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
+use rest::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::error::{Error, Result};
 use crate::provider::allowed::{Allowed, usual};
 
 /// The files of `gateway/catalog`.
@@ -83,9 +83,10 @@ fn title(name: &str) -> String {
     let mut is_within = false;
     let mut title = String::new();
     for letter in name.chars() {
-        match is_within {
-            true => title.extend(letter.to_lowercase()),
-            false => title.extend(letter.to_uppercase()),
+        if is_within {
+            title.extend(letter.to_lowercase());
+        } else {
+            title.extend(letter.to_uppercase());
         }
         is_within = letter.is_alphabetic();
     }

@@ -5,10 +5,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use rest::{Error, Fields, Result};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
-use crate::admin::error::{Error, Result};
 use crate::admin::{Admin, catalog};
 
 /// Routes for pages alone, as in MLflow.
