@@ -23,6 +23,7 @@ mod portkey;
 mod protocol;
 mod raw;
 mod remote;
+mod scrub;
 mod tgi;
 mod upstream;
 mod vectors;
@@ -43,7 +44,6 @@ use crate::dialect::Dialect;
 use crate::explain::Explained;
 use crate::losses::Losses;
 use crate::request::Request;
-use crate::secrets::Secret;
 
 pub(crate) use local::Locals;
 pub use local::{LocalConfig, OpenLocal};
@@ -64,6 +64,11 @@ pub(crate) trait Provider: Send + Sync {
     /// Counts the tokens of a call; `None` where this provider does not count.
     async fn count(&self, _request: &Request) -> llm::Result<Option<Count>> {
         Ok(None)
+    }
+
+    /// An error without the keys that the provider was sent.
+    fn scrubbed(&self, error: Error) -> Error {
+        error
     }
 
     /// Passes a request to the provider's own server as it is, but for the address and the key.
@@ -237,10 +242,10 @@ pub(crate) fn build(endpoint: &EndpointConfig, builder: &mut Builder<'_>) -> Res
     }
 }
 
-/// The error in an answer that came as if all were well.
-pub(crate) fn error_in_answer(provider: &str, body: &[u8], secret: Option<&Secret>) -> llm::Error {
+/// The error in an answer that came as if all were well, as it came.
+pub(crate) fn error_in_answer(provider: &str, body: &[u8]) -> llm::Error {
     let who = format!("provider `{provider}`");
-    upstream::in_ok_answer(&who, body, secret)
+    upstream::in_ok_answer(&who, body)
         .unwrap_or_else(|| upstream::bad_gateway(format!("{who} answered with an error in an unknown shape")))
 }
 

@@ -15,7 +15,6 @@ use crate::recording::Recording;
 use crate::request::Request;
 use crate::routing::Strategy;
 use crate::screen::Screen;
-use crate::secrets::Secret;
 use crate::{EndpointInfo, RouteInfo};
 
 /// What a name stands for.
@@ -29,8 +28,6 @@ pub(crate) enum Served {
 pub(crate) struct Endpoint {
     pub(crate) info: EndpointInfo,
     pub(crate) provider: Arc<dyn Provider>,
-    /// The key, so that it can be kept out of messages.
-    pub(crate) secret: Option<Secret>,
     /// What its model costs, where anybody knows.
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
@@ -70,7 +67,7 @@ impl std::fmt::Debug for Endpoint {
 impl Endpoint {
     /// The error in an answer that came as if all were well.
     pub(crate) fn error_in(&self, body: &[u8]) -> Error {
-        provider::error_in_answer(&self.info.provider, body, self.secret.as_ref())
+        self.provider.scrubbed(provider::error_in_answer(&self.info.provider, body))
     }
 }
 

@@ -79,6 +79,14 @@ impl Settings {
     getter!(path, Path, PathBuf);
     getter!(headers, Headers, HeaderMap);
 
+    /// All that is secret in it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().filter_map(|(_, value)| match value {
+            Value::Secret(it) => Some(it),
+            _ => None,
+        })
+    }
+
     pub(crate) fn count(&self, name: &str) -> Option<u32> {
         self.0.iter().find_map(|(key, value)| match value {
             Value::Count(value) if *key == name => Some(*value),

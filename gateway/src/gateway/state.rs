@@ -173,7 +173,6 @@ impl Making<'_> {
                 is_untyped: config.origin != Origin::File,
             },
             provider,
-            secret: config.settings.secret("api_key").cloned(),
             price: self.prices.of(config.vendor.name, &config.model),
             limiter,
             screen: Screen::new(&config.screen, &[], self.caches)?,

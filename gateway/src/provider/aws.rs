@@ -1,30 +1,31 @@
 //! AWS: where its keys come from, and how requests are signed with them (Signature Version 4).
 //!
 //! The order is that of AWS's own tools: the configuration, the environment, a profile of the shared files, a web
-//! identity, the container's and the machine's own role. The last three, and the signature itself, are `object_store`'s.
+//! identity, the container's and the machine's own role. The signature itself is `object_store`'s.
 
+mod keys;
+mod machine;
 mod profile;
 mod role;
+mod sso;
 
 use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use axum::http::Request;
 use llm::Error;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCredential, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::HttpRequestBody;
-use object_store::{RetryConfig, StaticCredentialProvider};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use sha2::{Digest, Sha256};
 
 use super::Sign;
 use crate::config::{EndpointConfig, Form, Setting, Settings};
 use crate::secrets::Secret;
+use keys::{Keys, Source, of_variables};
 use profile::Profile;
-use role::Role;
+use role::{Role, Trust, secrets_of};
 
 /// What may be written for AWS, with `aws_` in front or without.
 pub(super) const SETTINGS: [Setting; 14] = [
@@ -50,19 +51,20 @@ pub(super) const REGION_DEFAULT: &str = "us-east-1";
 /// Seconds that a role is taken on for: MLflow's, and the least that AWS grants.
 const ROLE_SECONDS: u32 = 900;
 
-/// A machine without a role of its own is found out within this, rather than after `object_store`'s three minutes.
-const RETRY: RetryConfig = RetryConfig {
-    backoff: object_store::BackoffConfig {
-        init_backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(1),
-        base: 2.0,
-    },
-    max_retries: 2,
-    retry_timeout: Duration::from_secs(10),
-};
+/// What a role's session is called where nobody says.
+const SESSION_NAME: &str = "tidegate";
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
+}
+
+fn home() -> Option<PathBuf> {
+    variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from)
+}
+
+/// The domain below which a region's services are.
+pub(super) fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 fn text<'a>(settings: &'a Settings, names: [&str; 2]) -> Option<&'a str> {
@@ -103,11 +105,9 @@ pub(super) fn bearer(endpoint: &EndpointConfig) -> Result<Option<Secret>, String
 
 /// Signs requests with whatever keys are good at the time.
 pub(super) struct AwsSigner {
-    source: AwsCredentialProvider,
+    source: Source,
     service: &'static str,
     region: String,
-    /// The keys that were used last, so that they can be kept out of messages.
-    last: Mutex<Option<Arc<AwsCredential>>>,
 }
 
 impl fmt::Debug for AwsSigner {
@@ -118,41 +118,27 @@ impl fmt::Debug for AwsSigner {
 
 impl AwsSigner {
     pub(super) fn new(settings: &Settings, service: &'static str, region: String) -> Result<Self, String> {
-        Ok(Self { source: source(settings, &region)?, service, region, last: Mutex::new(None) })
+        Ok(Self { source: way(settings)?.source(&region)?, service, region })
     }
 }
 
 #[async_trait]
 impl Sign for AwsSigner {
     async fn sign(&self, request: &mut reqwest::Request) -> Result<(), Error> {
-        let credential = self.source.get_credential().await.map_err(|error| {
+        let credential = self.source.get().await.map_err(|error| {
             Error::Unavailable(format!(
                 "no AWS keys were found or granted ({error}); set `aws_access_key_id` and `aws_secret_access_key`, \
                  `aws_profile`, or `aws_bearer_token` under `model.config`, or AWS's environment variables"
             ))
         })?;
         let body = request.body().and_then(|it| it.as_bytes()).unwrap_or_default();
-        sign(
-            request.url().as_str().to_owned(),
-            &Sha256::digest(body),
-            &credential,
-            self.service,
-            &self.region,
-            request,
-        )?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential);
-        Ok(())
+        let digest = Sha256::digest(body);
+        sign(request.url().as_str().to_owned(), &digest, &credential, self.service, &self.region, request)
     }
 
     /// AWS likes to quote all that should have been signed, and the session's token is part of it.
-    fn scrub(&self, text: String) -> String {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(keys) = last else { return text };
-        let text = Secret::new(&keys.secret_key).scrub(text);
-        match &keys.token {
-            Some(token) => Secret::new(token).scrub(text),
-            None => text,
-        }
+    fn secrets(&self) -> Vec<Secret> {
+        self.source.known().iter().flat_map(|it| secrets_of(it)).collect()
     }
 }
 
@@ -175,103 +161,59 @@ fn sign(
         .map_err(|error| unsigned(&error))?;
     for (name, value) in signed.headers() {
         let mut value = value.clone();
-        value.set_sensitive(true);
+        value.set_sensitive(*name == AUTHORIZATION || name == "x-amz-security-token");
         request.headers_mut().insert(name.clone(), value);
     }
     Ok(())
 }
 
-/// Where the keys come from.
-fn source(settings: &Settings, region: &str) -> Result<AwsCredentialProvider, String> {
-    let role = text(settings, ["role_arn", "role_name"]);
-    if let (Some(arn), Some(file)) = (role, settings.path("web_identity_token_file")) {
-        return web_identity(arn, file, settings, region);
-    }
-    let keys = match (settings.secret("access_key_id"), settings.secret("secret_access_key")) {
-        (Some(id), Some(key)) => fixed(id.reveal(), key.reveal(), settings.secret("session_token").map(Secret::reveal)),
-        (None, None) => match settings.text("profile") {
-            Some(name) => match Profile::find(Some(name))? {
-                Some(profile) => of_profile(&profile, region)?,
-                None => {
-                    return Err(format!(
-                        "there is no AWS profile `{name}`; look into ~/.aws/credentials and ~/.aws/config"
-                    ));
-                }
-            },
-            None => of_environment(region)?,
-        },
-        _ => {
-            return Err(
-                "`aws_access_key_id` and `aws_secret_access_key` belong together; give both or neither".to_owned()
-            );
-        }
+/// The way to keys that the configuration describes.
+fn way(settings: &Settings) -> Result<Keys, String> {
+    let Some(arn) = text(settings, ["role_arn", "role_name"]) else { return own(settings) };
+    let trust = match settings.path("web_identity_token_file") {
+        Some(file) => Trust::WebIdentity(file.clone()),
+        None => Trust::Keys(Box::new(own(settings)?)),
     };
-    let Some(arn) = role else { return Ok(keys) };
-    let role = Role {
+    Ok(Keys::Role(Box::new(Role {
         arn: arn.to_owned(),
-        session_name: settings.text("role_session_name").map_or("tidegate", String::as_str).to_owned(),
+        session_name: settings.text("role_session_name").map_or(SESSION_NAME, String::as_str).to_owned(),
         external_id: settings.text("external_id").cloned(),
         seconds: settings.count("session_length_seconds").unwrap_or(ROLE_SECONDS),
-    };
-    let sts = settings.address("sts_endpoint").map(|it| it.as_str().to_owned());
-    role.provider(keys, region, sts)
+        trust,
+        region: None,
+        sts: settings.address("sts_endpoint").cloned(),
+    })))
 }
 
-fn fixed(id: &str, key: &str, token: Option<&str>) -> AwsCredentialProvider {
-    let credential =
-        AwsCredential { key_id: id.to_owned(), secret_key: key.to_owned(), token: token.map(str::to_owned) };
-    Arc::new(StaticCredentialProvider::new(credential))
-}
-
-/// The environment's keys, then a profile's, then whatever role the machine has.
-fn of_environment(region: &str) -> Result<AwsCredentialProvider, String> {
-    let is_told = variable("AWS_ACCESS_KEY_ID").is_some() || variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
-    if !is_told && let Some(profile) = Profile::find(None)? {
-        return of_profile(&profile, region);
-    }
-    built(AmazonS3Builder::from_env(), region)
-}
-
-fn of_profile(profile: &Profile, region: &str) -> Result<AwsCredentialProvider, String> {
-    let keys = match (&profile.access_key_id, &profile.secret_access_key) {
-        (Some(id), Some(key)) => fixed(id, key.reveal(), profile.session_token.as_ref().map(Secret::reveal)),
-        _ => built(AmazonS3Builder::from_env(), region)?,
-    };
-    match &profile.role_arn {
-        None => Ok(keys),
-        Some(arn) => Role {
-            arn: arn.clone(),
-            session_name: "tidegate".to_owned(),
-            external_id: profile.external_id.clone(),
-            seconds: ROLE_SECONDS,
-        }
-        .provider(keys, region, None),
+/// The configuration's keys or profile, or else the environment's.
+fn own(settings: &Settings) -> Result<Keys, String> {
+    match (settings.secret("access_key_id"), settings.secret("secret_access_key")) {
+        (Some(id), Some(key)) => Ok(Keys::Fixed {
+            id: id.reveal().to_owned(),
+            key: key.clone(),
+            token: settings.secret("session_token").cloned(),
+        }),
+        (None, None) => match settings.text("profile") {
+            Some(name) => Profile::find(Some(name))?.map(|it| it.keys).ok_or_else(|| {
+                format!("there is no AWS profile `{name}`; look into ~/.aws/credentials and ~/.aws/config")
+            }),
+            None => of_environment(),
+        },
+        _ => Err("`aws_access_key_id` and `aws_secret_access_key` belong together; give both or neither".to_owned()),
     }
 }
 
-fn web_identity(arn: &str, file: &Path, settings: &Settings, region: &str) -> Result<AwsCredentialProvider, String> {
-    let file = file.to_str().ok_or("`aws_web_identity_token_file` must be a path in UTF-8")?;
-    let mut builder = AmazonS3Builder::new()
-        .with_config(AmazonS3ConfigKey::RoleArn, arn)
-        .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, file);
-    if let Some(name) = settings.text("role_session_name") {
-        builder = builder.with_config(AmazonS3ConfigKey::RoleSessionName, name);
+/// The environment's keys, a role of the profile, a web identity, the profile's other ways, or what the machine has.
+fn of_environment() -> Result<Keys, String> {
+    if let Some(keys) = of_variables()? {
+        return Ok(keys);
     }
-    if let Some(sts) = settings.address("sts_endpoint") {
-        builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, sts.as_str());
-    }
-    built(builder, region)
-}
-
-/// The keys of a client for a bucket that is never asked for.
-fn built(builder: AmazonS3Builder, region: &str) -> Result<AwsCredentialProvider, String> {
-    let store = builder
-        .with_bucket_name("unused")
-        .with_region(region)
-        .with_retry(RETRY)
-        .build()
-        .map_err(|error| format!("AWS's settings make no sense together: {error}"))?;
-    Ok(Arc::clone(store.credentials()))
+    let profile = Profile::find(None)?.map(|it| it.keys);
+    Ok(match (profile, Role::of_variables()) {
+        (Some(keys @ Keys::Role(_)), _) => keys,
+        (_, Some(role)) => Keys::Role(Box::new(role)),
+        (keys, None) => keys.unwrap_or(Keys::Elsewhere),
+    })
 }
 
 #[cfg(test)]

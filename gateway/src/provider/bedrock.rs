@@ -69,7 +69,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let region = aws::region(settings);
     let base = match (api_base, &region) {
         (Some(base), _) => base.clone(),
-        (None, Some(region)) => Url::parse(&format!("https://bedrock-runtime.{region}.amazonaws.com"))
+        (None, Some(region)) => Url::parse(&format!("https://bedrock-runtime.{region}.{}", aws::domain(region)))
             .map_err(|_| format!("`{region}` is no AWS region; write `aws_region: us-east-1` under `model.config`"))?,
         (None, None) => {
             return Err(
@@ -85,9 +85,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
         headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.reveal())));
     }
     let mut upstream = clients.upstream_at(endpoint, &base, headers)?;
-    if let Some(key) = bearer {
-        upstream = upstream.with_secret(key);
-    } else {
+    if bearer.is_none() {
         let region = region.unwrap_or_else(|| aws::REGION_DEFAULT.to_owned());
         upstream = upstream.signed(Arc::new(AwsSigner::new(settings, "bedrock", region)?));
     }

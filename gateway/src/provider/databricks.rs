@@ -4,21 +4,19 @@
 //! Facts: <https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m> and MLflow 3.17.2.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures::FutureExt;
-use llm::Error;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::grant::{Grant, Granted};
+use super::grant::{Authority, Bearer, Grant, TIMEOUT, bearer_token, form};
 use super::near::{Near, Rules};
 use super::openai::sensitive;
 use super::upstream::client;
-use super::{Clients, Provider, Remote, Sign};
+use super::{Clients, Provider, Remote};
 use crate::config::{EndpointConfig, Form, Setting, Settings};
 use crate::endpoint::Kind;
 use crate::losses::Losses;
@@ -36,11 +34,6 @@ pub(super) const SETTINGS: &[Setting] = &[
 
 static RULES: Rules = Rules { path: |kind| Some(kind.path()), request: untouched, ask_for_usage: true };
 
-/// A workspace answers within a second.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a token's answer at most; one has about two thousand.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-
 /// Databricks takes OpenAI's fields, and passes on those that only the model knows.
 fn untouched(_body: &mut Map<String, Value>, _kind: Kind, _losses: &mut Losses) {}
 
@@ -49,7 +42,7 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let base = base(settings, &endpoint.model)?;
     let mut headers = HeaderMap::new();
     let token = settings.secret("token").or_else(|| settings.secret("api_key")).cloned();
-    let principal = principal(settings)?;
+    let principal = principal(settings, !endpoint.leads_elsewhere())?;
     let token = match (&principal, token) {
         (None, None) if !endpoint.leads_elsewhere() => variable("DATABRICKS_TOKEN").map(|it| Secret::new(&it)),
         (_, token) => token,
@@ -59,9 +52,9 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     }
     let mut upstream = clients.upstream_at(endpoint, &base, headers)?;
     upstream = match (token, principal) {
-        (Some(token), _) => upstream.with_secret(token),
+        (Some(_), _) => upstream,
         (None, Some(principal)) => {
-            upstream.signed(Arc::new(Signer::new(principal, &base, endpoint.origin.must_be_public())?))
+            upstream.signed(Arc::new(bearer(principal, &base, endpoint.origin.must_be_public())?))
         }
         (None, None) => {
             return Err(
@@ -116,11 +109,14 @@ struct Principal {
     secret: Secret,
 }
 
-fn principal(settings: &Settings) -> Result<Option<Principal>, String> {
+/// The one of the configuration, or this machine's own, which is told to nobody whom the API names.
+fn principal(settings: &Settings, may_be_machines: bool) -> Result<Option<Principal>, String> {
     let id = settings.text("client_id").cloned();
     let secret = settings.secret("client_secret").cloned();
     let (id, secret) = match (id, secret) {
-        (None, None) if settings.secret("token").is_none() && settings.secret("api_key").is_none() => {
+        (None, None)
+            if may_be_machines && settings.secret("token").is_none() && settings.secret("api_key").is_none() =>
+        {
             (variable("DATABRICKS_CLIENT_ID"), variable("DATABRICKS_CLIENT_SECRET").map(|it| Secret::new(&it)))
         }
         both => both,
@@ -132,78 +128,20 @@ fn principal(settings: &Settings) -> Result<Option<Principal>, String> {
     }
 }
 
-struct Signer {
-    granted: Granted<Secret>,
-    secret: Secret,
-}
-
-impl Signer {
-    fn new(principal: Principal, base: &Url, must_be_public: bool) -> Result<Self, String> {
-        let mut address = base.clone();
-        address.set_path("/oidc/v1/token");
-        let client = client(&address, TIMEOUT, must_be_public)?;
-        let secret = principal.secret.clone();
-        let granted = Granted::new(move || ask(client.clone(), address.clone(), principal.clone()).boxed());
-        Ok(Self { granted, secret })
-    }
-}
-
-#[async_trait]
-impl Sign for Signer {
-    async fn sign(&self, request: &mut reqwest::Request) -> Result<(), Error> {
-        let token = self.granted.get().await.map_err(Error::Unavailable)?;
-        request.headers_mut().insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.reveal())));
-        Ok(())
-    }
-
-    fn scrub(&self, text: String) -> String {
-        let text = self.secret.scrub(text);
-        match self.granted.last() {
-            Some(token) => token.scrub(text),
-            None => text,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Token {
-    access_token: String,
-    expires_in: u64,
+/// The token that the workspace grants to a principal.
+fn bearer(principal: Principal, base: &Url, must_be_public: bool) -> Result<Bearer, String> {
+    let mut address = base.clone();
+    address.set_path("/oidc/v1/token");
+    let client = client(&address, TIMEOUT, must_be_public)?;
+    Ok(Bearer::new(HeaderMap::new(), move || ask(client.clone(), address.clone(), principal.clone()).boxed()))
 }
 
 async fn ask(client: Client, address: Url, principal: Principal) -> Result<Grant<Secret>, String> {
-    let asked = Instant::now();
-    let mut response = client
-        .post(address.clone())
-        .timeout(TIMEOUT)
-        .basic_auth(&principal.id, Some(principal.secret.reveal()))
-        .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body("grant_type=client_credentials&scope=all-apis")
-        .send()
-        .await
-        .map_err(|error| format!("Databricks cannot be reached for a token: {error}"))?;
-    let status = response.status();
-    let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.map_err(|error| format!("Databricks broke off: {error}"))? {
-        body.extend_from_slice(&bytes);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err("Databricks answered with more than a token".to_owned());
-        }
-    }
-    if !status.is_success() {
-        let words: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-        let words = words.get("error_description").or_else(|| words.get("error")).and_then(Value::as_str);
-        return Err(format!(
-            "Databricks granted no token to the service principal `{}` (HTTP {}): {}",
-            principal.id,
-            status.as_u16(),
-            principal.secret.scrub(words.unwrap_or("no words").to_owned())
-        ));
-    }
-    let token: Token =
-        serde_json::from_slice(&body).map_err(|error| format!("Databricks answered without a token: {error}"))?;
-    if reqwest::header::HeaderValue::from_str(&token.access_token).is_err() {
-        return Err("Databricks granted a token that fits no header".to_owned());
-    }
-    Ok(Grant { of: Secret::new(&token.access_token), until: asked + Duration::from_secs(token.expires_in.min(86_400)) })
+    let Principal { id, secret } = principal;
+    let basic = Secret::new(&BASE64_STANDARD.encode(format!("{id}:{}", secret.reveal())));
+    let request = form(&client, &address, &[("grant_type", "client_credentials"), ("scope", "all-apis")])
+        .basic_auth(&id, Some(secret.reveal()));
+    let what = format!("a token for the service principal `{id}`");
+    let authority = Authority { name: "Databricks", what: &what, secrets: &[basic, secret] };
+    bearer_token(&authority, request).await
 }

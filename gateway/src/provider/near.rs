@@ -114,7 +114,7 @@ impl EventReader for Reader {
         }
         let garbage = |error| bad_gateway(format!("{} streamed something that is no chunk: {error}", self.who));
         let mut chunk: Value = serde_json::from_str(&data).map_err(garbage)?;
-        if let Some(error) = in_ok_answer(&self.who, data.as_bytes(), None) {
+        if let Some(error) = in_ok_answer(&self.who, data.as_bytes()) {
             return Err(error);
         }
         for choice in chunk["choices"].as_array_mut().into_iter().flatten() {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use llm::Error;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::compatible::Quirks;
@@ -90,6 +91,10 @@ impl Provider for OpenAi {
         }
         let (outgoing, losses) = self.prepare(request)?;
         self.upstream.explain(outgoing, request.stream, losses, request.dialect == Dialect::OpenAi)
+    }
+
+    fn scrubbed(&self, error: Error) -> Error {
+        self.upstream.scrub().error(error)
     }
 
     async fn pass(&self, mut raw: Raw) -> llm::Result<RawReply> {

@@ -15,6 +15,7 @@ use crate::endpoint::Kind;
 use crate::explain::Explained;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
+use crate::secrets::Secret;
 
 /// Puts what the provider wants to see of a key into a request: a signature, a token that expires.
 #[async_trait]
@@ -22,10 +23,8 @@ pub(crate) trait Sign: Send + Sync {
     /// Signs a request that is complete but for this.
     async fn sign(&self, request: &mut reqwest::Request) -> Result<(), Error>;
 
-    /// A refusal without what was used to sign: servers like to quote what they got.
-    fn scrub(&self, text: String) -> String {
-        text
-    }
+    /// What was used to sign of late, the longer ones first: servers like to quote what they got, and it must not be seen.
+    fn secrets(&self) -> Vec<Secret>;
 }
 
 /// A vendor's server, asked in its own protocol.
@@ -77,7 +76,7 @@ impl Provider for Remote {
         let form = if is_native { request.dialect } else { Dialect::OpenAi };
         if !request.stream {
             let (body, headers) = self.upstream.whole(outgoing).await?;
-            let body = self.protocol.answer(&request, body, &headers)?;
+            let body = self.protocol.answer(&request, body, &headers).map_err(|error| self.scrubbed(error))?;
             let body = if is_completion { completions::reply(&body)? } else { body };
             return Ok(Reply { form, headers: super::told(&headers), losses, body: ReplyBody::Whole(body) });
         }
@@ -97,6 +96,10 @@ impl Provider for Remote {
     fn explain(&self, request: &Request) -> llm::Result<Explained> {
         let Prepared { request, outgoing, losses, is_native, .. } = self.prepare(request)?;
         self.upstream.explain(outgoing, request.stream, losses, is_native)
+    }
+
+    fn scrubbed(&self, error: Error) -> Error {
+        self.upstream.scrub().error(error)
     }
 
     async fn count(&self, request: &Request) -> llm::Result<Option<Count>> {

@@ -18,11 +18,11 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::scrub::Scrub;
 use super::{Outgoing, Sign};
 use crate::config::{EndpointConfig, Timeouts};
 use crate::explain::{Explained, ExplainedHttp};
 use crate::losses::Losses;
-use crate::secrets::Secret;
 
 pub(super) use events::{data_frames, drain, events};
 use failure::failure;
@@ -107,8 +107,8 @@ impl Clients {
         Ok(Upstream {
             client,
             base: base.as_str().trim_end_matches('/').to_owned(),
+            scrub: Scrub::new(&endpoint.settings, &headers),
             headers,
-            secret: endpoint.settings.secret("api_key").cloned(),
             sign: None,
             timeouts: endpoint.timeouts,
             who: format!("provider `{}`", endpoint.vendor.name),
@@ -147,7 +147,7 @@ pub(super) struct Upstream {
     client: Client,
     base: String,
     headers: HeaderMap,
-    secret: Option<Secret>,
+    scrub: Scrub,
     sign: Option<Arc<dyn Sign>>,
     timeouts: Timeouts,
     who: String,
@@ -160,18 +160,18 @@ pub(super) struct Body {
     idle: Duration,
     deadline: Instant,
     who: String,
-    secret: Option<Secret>,
+    scrub: Scrub,
 }
 
 impl Upstream {
     /// The same server, whose requests are signed one by one.
     pub(super) fn signed(self, sign: Arc<dyn Sign>) -> Self {
-        Self { sign: Some(sign), ..self }
+        Self { scrub: self.scrub.signed(Arc::clone(&sign)), sign: Some(sign), ..self }
     }
 
-    /// The same server, with another key to keep out of messages.
-    pub(super) fn with_secret(self, secret: Secret) -> Self {
-        Self { secret: Some(secret), ..self }
+    /// What must not come back in this server's words.
+    pub(super) fn scrub(&self) -> &Scrub {
+        &self.scrub
     }
 
     /// Sends a body and waits for the whole answer. Gives it with its head.
@@ -195,8 +195,8 @@ impl Upstream {
             .is_some_and(|it| it.starts_with("application/json"));
         if is_json {
             let body = self.bounded(read(response, ERROR_BYTES_MAX), deadline).await?.unwrap_or_default();
-            return Err(match failure::in_ok_answer(&self.who, &body, self.secret.as_ref()) {
-                Some(error) => error,
+            return Err(match failure::in_ok_answer(&self.who, &body) {
+                Some(error) => self.scrub.error(error),
                 None => bad_gateway(format!("{} answered a streaming request without a stream", self.who)),
             });
         }
@@ -206,7 +206,7 @@ impl Upstream {
             idle: self.timeouts.idle,
             deadline,
             who: self.who.clone(),
-            secret: self.secret.clone(),
+            scrub: self.scrub.clone(),
         })
     }
 
@@ -229,11 +229,7 @@ impl Upstream {
         }
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = timeout(self.timeouts.idle, read(response, ERROR_BYTES_MAX)).await.ok().and_then(Result::ok);
-        let mut body = body.unwrap_or_default();
-        if let Some(sign) = &self.sign {
-            body = sign.scrub(String::from_utf8_lossy(&body).into_owned()).into();
-        }
-        Err(failure(&self.who, status, &headers, &body, self.secret.as_ref()))
+        Err(failure(&self.who, status, &headers, &body.unwrap_or_default(), &self.scrub))
     }
 
     async fn execute(&self, outgoing: Outgoing, accept: &'static str) -> Result<Response, Error> {
@@ -265,10 +261,7 @@ impl Upstream {
         is_native: bool,
     ) -> Result<Explained, Error> {
         let request = self.request(outgoing, if stream { STREAM } else { WHOLE })?;
-        let scrub = |text: String| match &self.secret {
-            Some(secret) => secret.scrub(text),
-            None => text,
-        };
+        let scrub = |text: String| self.scrub.text(text);
         let headers = request.headers().iter().map(|(name, value)| {
             let shown = if value.is_sensitive() || *name == AUTHORIZATION {
                 "[secret]".to_owned()
@@ -325,6 +318,10 @@ impl Body {
 
     pub(super) fn who(&self) -> &str {
         &self.who
+    }
+
+    pub(super) fn scrub(&self) -> &Scrub {
+        &self.scrub
     }
 
     /// The next bytes; `None` at the end.

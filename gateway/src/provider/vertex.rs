@@ -5,6 +5,7 @@
 
 mod claude;
 mod credentials;
+mod external;
 mod token;
 
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use crate::config::{EndpointConfig, Form, Origin, Setting, Settings};
 use crate::endpoint::Kind;
 use crate::losses::Losses;
 use claude::Claude;
-use credentials::Credentials;
-use token::Signer;
+use credentials::{Credentials, Reach};
+use token::signer;
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::optional("project", Form::Text),
@@ -61,9 +62,14 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
     let model = model_name(&endpoint.model)?;
     let maker = maker(model);
     let (key, token) = (settings.secret("api_key"), settings.secret("access_token"));
+    let reach = Reach {
+        connect: endpoint.timeouts.connect,
+        is_operators: endpoint.origin == Origin::File,
+        must_be_public: endpoint.origin.must_be_public(),
+    };
     let credentials = match (settings.secret("credentials"), key.or(token)) {
-        (Some(document), None) => Some(Credentials::read(document, "`vertex_credentials`")?),
-        (None, None) => Some(machines(endpoint)?),
+        (Some(document), None) => Some(Credentials::read(document, "`vertex_credentials`", reach)?),
+        (None, None) => Some(machines(endpoint, reach)?),
         (None, Some(_)) => None,
         (Some(_), Some(_)) => return Err(one_way()),
     };
@@ -80,12 +86,8 @@ pub(super) fn build(endpoint: &EndpointConfig, clients: &mut Clients) -> Result<
         headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.reveal())));
     }
     let mut upstream = clients.upstream_at(endpoint, &base, headers)?;
-    if let Some(token) = token {
-        upstream = upstream.with_secret(token.clone());
-    }
     if let Some(credentials) = credentials {
-        let must_be_public = endpoint.origin == Origin::Database { must_be_public: true };
-        upstream = upstream.signed(Arc::new(Signer::new(credentials, endpoint.timeouts.connect, must_be_public)?));
+        upstream = upstream.signed(Arc::new(signer(credentials)?));
     }
     let who = upstream.who().to_owned();
     let protocol: Arc<dyn Protocol> = match maker {
@@ -121,13 +123,13 @@ fn maker(model: &str) -> Maker {
 
 /// Who this machine is to Google. An endpoint that was made over the API may lead anywhere, and must not take the
 /// machine's token there.
-fn machines(endpoint: &EndpointConfig) -> Result<Credentials, String> {
+fn machines(endpoint: &EndpointConfig, reach: Reach) -> Result<Credentials, String> {
     if endpoint.leads_elsewhere() {
         return Err("an endpoint with an `api_base` of its own needs `vertex_credentials`, `vertex_access_token` or \
                     `vertex_api_key`: this server's own credentials go to Google alone"
             .to_owned());
     }
-    Credentials::of_machine()
+    Credentials::of_machine(reach)
 }
 
 /// The project that is asked, and pays; keys of Vertex's express mode know theirs.

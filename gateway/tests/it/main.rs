@@ -30,6 +30,7 @@ mod recordings;
 mod reload;
 mod resilience;
 mod responses;
+mod secrets;
 mod sign_in;
 mod support;
 mod vendors;

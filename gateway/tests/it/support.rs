@@ -28,6 +28,8 @@ pub(crate) enum Reply {
     Bytes { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// A head and bytes of any kind, cut the same way.
     Raw { status: u16, content_type: String, body: Bytes },
+    /// An error that quotes the head and the body of the request.
+    Echo { status: u16 },
     /// Bytes, and then the connection breaks.
     Cut { content_type: &'static str, body: String },
     /// Bytes, and then silence until the gateway goes; `gone` is told when it does.
@@ -85,6 +87,13 @@ impl Provider {
 async fn answer(State(provider): State<Provider>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
+    let echo = {
+        let head: Vec<_> = parts.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        let text = format!("{} {} {}", parts.uri, head.join(", "), String::from_utf8_lossy(&body));
+        let heads: serde_json::Map<String, Value> =
+            parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
+        serde_json::json!({"error": {"message": text, "type": "api_error", "sent": heads}}).to_string()
+    };
     provider.seen.lock().unwrap().push(Seen {
         path: parts.uri.to_string(),
         headers: parts.headers,
@@ -100,6 +109,11 @@ async fn answer(State(provider): State<Provider>, request: Request) -> Response 
             }
             response.body(Body::from_stream(stream::iter(pieces(&body)))).unwrap()
         }
+        Reply::Echo { status } => Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .body(Body::from(echo))
+            .unwrap(),
         Reply::Raw { status, content_type, body } => Response::builder()
             .status(status)
             .header("content-type", content_type)

@@ -1,10 +1,16 @@
-//! The profiles of `~/.aws/credentials` and `~/.aws/config`.
+//! The profiles of `~/.aws/credentials` and `~/.aws/config`, and the ways to keys that they describe.
+//!
+//! Facts: <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html> and botocore, which settles what
+//! counts when a profile describes several ways.
 
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::variable;
+use super::keys::Keys;
+use super::role::{Role, Trust};
+use super::sso::Sso;
+use super::{ROLE_SECONDS, SESSION_NAME, home, variable};
 use crate::secrets::Secret;
 
 /// Bytes of a file that are read; people keep dozens of profiles, not thousands.
@@ -13,21 +19,17 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Profiles that may refer to each other in a row, so that a circle ends.
 const CHAIN_MAX: usize = 4;
 
-/// What a profile says, with the keys of the one that it refers to.
-#[derive(Debug, Default)]
+/// What a profile says.
+#[derive(Debug)]
 pub(super) struct Profile {
-    pub(super) access_key_id: Option<String>,
-    pub(super) secret_access_key: Option<Secret>,
-    pub(super) session_token: Option<Secret>,
     pub(super) region: Option<String>,
-    pub(super) role_arn: Option<String>,
-    pub(super) external_id: Option<String>,
+    pub(super) keys: Keys,
 }
 
 type Sections = HashMap<String, HashMap<String, String>>;
 
 impl Profile {
-    /// The profile of a name, or of `AWS_PROFILE`, or the default one. `None` where there is none that says anything.
+    /// The profile of a name, or of `AWS_PROFILE`, or the default one. `None` where there is none.
     pub(super) fn find(name: Option<&str>) -> Result<Option<Self>, String> {
         let name = name.map(str::to_owned).or_else(|| variable("AWS_PROFILE")).unwrap_or_else(|| "default".to_owned());
         let mut sections = Sections::new();
@@ -40,10 +42,6 @@ impl Profile {
         }
         of(&sections, &name, CHAIN_MAX)
     }
-}
-
-fn home() -> Option<PathBuf> {
-    variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from)
 }
 
 fn read(path: &Path, sections: &mut Sections) -> Result<(), String> {
@@ -80,49 +78,142 @@ fn parse(text: &str, sections: &mut Sections) {
     }
 }
 
+/// One profile among all.
+struct Section<'a> {
+    sections: &'a Sections,
+    name: &'a str,
+    fields: &'a HashMap<String, String>,
+}
+
 fn of(sections: &Sections, name: &str, left: usize) -> Result<Option<Profile>, String> {
-    let Some(section) = sections.get(name) else { return Ok(None) };
-    let text = |key: &str| section.get(key).filter(|it| !it.is_empty()).cloned();
-    let mut profile = Profile {
-        access_key_id: text("aws_access_key_id"),
-        secret_access_key: text("aws_secret_access_key").map(|it| Secret::new(&it)),
-        session_token: text("aws_session_token").map(|it| Secret::new(&it)),
-        region: text("region"),
-        role_arn: text("role_arn"),
-        external_id: text("external_id"),
-    };
-    if profile.access_key_id.is_none() {
-        for key in ["credential_process", "sso_session", "sso_start_url"] {
-            if section.contains_key(key) {
-                return Err(format!(
-                    "the AWS profile `{name}` gets its keys by `{key}`, which is not offered here; run `aws configure \
-                     export-credentials --profile {name} --format env` and set the variables that it prints"
-                ));
-            }
+    let Some(fields) = sections.get(name) else { return Ok(None) };
+    let section = Section { sections, name, fields };
+    Ok(Some(Profile { region: section.text("region"), keys: section.keys(left)? }))
+}
+
+impl Section<'_> {
+    fn text(&self, key: &str) -> Option<String> {
+        self.fields.get(key).filter(|it| !it.is_empty()).cloned()
+    }
+
+    /// The ways to keys, in botocore's order: a role, SSO, keys as they are, a command.
+    fn keys(&self, left: usize) -> Result<Keys, String> {
+        if let Some(arn) = self.text("role_arn") {
+            let trust = match self.text("web_identity_token_file") {
+                Some(file) => Trust::WebIdentity(PathBuf::from(file)),
+                None => Trust::Keys(Box::new(self.keys_for_role(left)?)),
+            };
+            let seconds = self.text("duration_seconds").and_then(|it| it.parse().ok()).unwrap_or(ROLE_SECONDS);
+            return Ok(Keys::Role(Box::new(Role {
+                arn,
+                session_name: self.text("role_session_name").unwrap_or_else(|| SESSION_NAME.to_owned()),
+                external_id: self.text("external_id"),
+                seconds,
+                trust,
+                region: self.text("region"),
+                sts: None,
+            })));
         }
-        if let Some(source) = text("source_profile") {
-            if left == 0 {
-                return Err(format!("the AWS profile `{name}` refers to others more than {CHAIN_MAX} deep"));
-            }
-            let keys = of(sections, &source, left - 1)?.ok_or_else(|| {
-                format!("the AWS profile `{name}` takes its keys from `{source}`, which is not there")
+        if self.fields.contains_key("sso_session") || self.fields.contains_key("sso_start_url") {
+            return Ok(Keys::Sso(Box::new(self.sso()?)));
+        }
+        if let Some(keys) = self.fixed()? {
+            return Ok(keys);
+        }
+        if let Some(command) = self.text("credential_process") {
+            let words = shlex::split(&command).filter(|it| !it.is_empty()).ok_or_else(|| {
+                format!("the AWS profile `{}` has a `credential_process` whose quotes do not end", self.name)
             })?;
-            if keys.role_arn.is_some() {
-                return Err(format!(
-                    "the AWS profile `{name}` takes on a role with the keys of a role, `{source}`; only keys of a user \
-                     or of the machine are taken for that"
-                ));
-            }
-            profile.access_key_id = keys.access_key_id;
-            profile.secret_access_key = keys.secret_access_key;
-            profile.session_token = keys.session_token;
-            profile.region = profile.region.or(keys.region);
-        } else if profile.role_arn.is_none() {
-            // A profile with a region alone leaves the keys to the machine.
-            return Ok(Some(profile).filter(|it| it.region.is_some()));
+            return Ok(Keys::Process(words));
+        }
+        Ok(Keys::Elsewhere)
+    }
+
+    fn fixed(&self) -> Result<Option<Keys>, String> {
+        match (self.text("aws_access_key_id"), self.text("aws_secret_access_key")) {
+            (None, None) => Ok(None),
+            (Some(id), Some(key)) => Ok(Some(Keys::Fixed {
+                id,
+                key: Secret::new(&key),
+                token: self.text("aws_session_token").map(|it| Secret::new(&it)),
+            })),
+            _ => Err(format!(
+                "the AWS profile `{}` has one of `aws_access_key_id` and `aws_secret_access_key`; they belong together",
+                self.name
+            )),
         }
     }
-    Ok(Some(profile))
+
+    /// Whose keys a role is taken on with.
+    fn keys_for_role(&self, left: usize) -> Result<Keys, String> {
+        let name = self.name;
+        if self.fields.contains_key("mfa_serial") {
+            return Err(format!(
+                "the AWS profile `{name}` asks a person for a code (`mfa_serial`), which a server cannot do; run `aws \
+                 configure export-credentials --profile {name} --format env` and set the variables that it prints"
+            ));
+        }
+        match (self.text("source_profile"), self.text("credential_source").as_deref()) {
+            (Some(source), None) => {
+                // A profile may take on a role with its own keys.
+                if source == name
+                    && let Some(keys) = self.fixed()?
+                {
+                    return Ok(keys);
+                }
+                if left == 0 {
+                    return Err(format!("the AWS profile `{name}` refers to others more than {CHAIN_MAX} deep"));
+                }
+                let profile = of(self.sections, &source, left - 1)?.ok_or_else(|| {
+                    format!("the AWS profile `{name}` takes its keys from `{source}`, which is not there")
+                })?;
+                match profile.keys {
+                    Keys::Elsewhere => {
+                        Err(format!("the AWS profile `{name}` takes its keys from `{source}`, which has none"))
+                    }
+                    keys => Ok(keys),
+                }
+            }
+            (None, Some("Environment")) => Ok(Keys::Environment),
+            (None, Some("EcsContainer")) => Ok(Keys::Container),
+            (None, Some("Ec2InstanceMetadata")) => Ok(Keys::Machine),
+            (None, Some(other)) => Err(format!(
+                "the AWS profile `{name}` has the `credential_source` `{other}`; known are `Environment`, \
+                 `EcsContainer` and `Ec2InstanceMetadata`"
+            )),
+            (None, None) => Ok(self.fixed()?.unwrap_or(Keys::Elsewhere)),
+            (Some(_), Some(_)) => {
+                Err(format!("the AWS profile `{name}` has a `source_profile` and a `credential_source`; keep one"))
+            }
+        }
+    }
+
+    fn sso(&self) -> Result<Sso, String> {
+        let name = self.name;
+        let session = self.text("sso_session");
+        let shared = match &session {
+            Some(session) => self.sections.get(&format!("sso-session {session}")).ok_or_else(|| {
+                format!("the AWS profile `{name}` names the `sso_session` `{session}`, which is not there")
+            })?,
+            None => self.fields,
+        };
+        let need = |fields: &HashMap<String, String>, key: &str| {
+            fields
+                .get(key)
+                .or_else(|| self.fields.get(key))
+                .filter(|it| !it.is_empty())
+                .cloned()
+                .ok_or_else(|| format!("the AWS profile `{name}` needs `{key}` for SSO; run `aws configure sso`"))
+        };
+        let start_url = need(shared, "sso_start_url")?;
+        Ok(Sso {
+            profile: name.to_owned(),
+            cached_as: session.unwrap_or(start_url),
+            region: need(shared, "sso_region")?,
+            account_id: need(self.fields, "sso_account_id")?,
+            role_name: need(self.fields, "sso_role_name")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -138,8 +229,28 @@ source_profile = keys
 external_id = x
 s3 =
   max_concurrent_requests = 20
+[profile deep]
+role_arn = arn:aws:iam::1:role/d
+source_profile = work
 [profile sso]
 sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = dev
+[sso-session corp]
+sso_region = us-east-1
+sso_start_url = https://corp.awsapps.com/start
+[profile command]
+credential_process = \"/opt/my keys\" --json
+[profile pod]
+role_arn = arn:aws:iam::1:role/p
+web_identity_token_file = /var/run/token
+[profile machine]
+role_arn = arn:aws:iam::1:role/m
+credential_source = Ec2InstanceMetadata
+[profile person]
+role_arn = a
+source_profile = keys
+mfa_serial = m
 [profile circle]
 role_arn = a
 source_profile = circle
@@ -151,14 +262,33 @@ source_profile = circle
         let mut sections = Sections::new();
         parse(CONFIG, &mut sections);
         parse(CREDENTIALS, &mut sections);
-        let work = of(&sections, "work", CHAIN_MAX).unwrap().unwrap();
-        assert_eq!(work.access_key_id.as_deref(), Some("AK"));
-        assert_eq!(work.secret_access_key, Some(Secret::new("SK")));
-        assert_eq!(work.role_arn.as_deref(), Some("arn:aws:iam::1:role/r"));
-        assert_eq!((work.external_id.as_deref(), work.region.as_deref()), (Some("x"), Some("us-west-2")));
-        assert_eq!(of(&sections, "default", CHAIN_MAX).unwrap().unwrap().region.as_deref(), Some("eu-west-1"));
-        assert!(of(&sections, "nobody", CHAIN_MAX).unwrap().is_none());
-        assert!(of(&sections, "sso", CHAIN_MAX).unwrap_err().contains("by `sso_session`"));
-        assert!(of(&sections, "circle", CHAIN_MAX).is_err());
+        let profile = |name: &str| of(&sections, name, CHAIN_MAX);
+        let keys = |name: &str| profile(name).unwrap().unwrap().keys;
+        let role = |name: &str| match keys(name) {
+            Keys::Role(role) => *role,
+            other => panic!("{other:?}"),
+        };
+        let is_user = |trust: &Trust| {
+            matches!(trust, Trust::Keys(keys) if matches!(&**keys, Keys::Fixed { id, key, .. }
+                if id == "AK" && key.reveal() == "SK"))
+        };
+
+        let work = role("work");
+        assert_eq!((work.arn.as_str(), work.external_id.as_deref()), ("arn:aws:iam::1:role/r", Some("x")));
+        assert!(is_user(&work.trust));
+        let Trust::Keys(inner) = role("deep").trust else { panic!() };
+        assert!(matches!(*inner, Keys::Role(inner) if is_user(&inner.trust)));
+        assert!(matches!(role("pod").trust, Trust::WebIdentity(file) if file == Path::new("/var/run/token")));
+        assert!(matches!(role("machine").trust, Trust::Keys(keys) if matches!(*keys, Keys::Machine)));
+
+        assert_eq!(profile("default").unwrap().unwrap().region.as_deref(), Some("eu-west-1"));
+        assert!(matches!(keys("default"), Keys::Elsewhere));
+        assert!(matches!(keys("command"), Keys::Process(words) if words == ["/opt/my keys", "--json"]));
+        let Keys::Sso(sso) = keys("sso") else { panic!() };
+        assert_eq!((sso.cached_as.as_str(), sso.region.as_str()), ("corp", "us-east-1"));
+        assert_eq!((sso.account_id.as_str(), sso.role_name.as_str()), ("123456789012", "dev"));
+        assert!(profile("nobody").unwrap().is_none());
+        assert!(profile("person").unwrap_err().contains("`mfa_serial`"));
+        assert!(profile("circle").unwrap_err().contains("4 deep"));
     }
 }

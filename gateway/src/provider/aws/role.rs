@@ -1,26 +1,22 @@
-//! Roles that are taken on with other keys: STS's `AssumeRole`, asked again before what it granted runs out.
+//! Roles that are taken on with other keys or with a web identity: STS's `AssumeRole` and `AssumeRoleWithWebIdentity`,
+//! asked again before what they granted runs out.
 //!
-//! Facts: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
+//! Facts: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html> and
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>.
 
-use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures::FutureExt;
-use object_store::CredentialProvider;
-use object_store::aws::{AwsCredential, AwsCredentialProvider};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url};
+use object_store::aws::AwsCredential;
+use reqwest::{Client, RequestBuilder, Url};
 use sha2::{Digest, Sha256};
 
-use super::sign;
-use crate::provider::grant::{Grant, Granted};
-
-/// STS answers within a second.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of STS's answer at most; a grant has about two thousand.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+use super::keys::{Keys, Source, client};
+use super::{ROLE_SECONDS, SESSION_NAME, domain, sign, variable};
+use crate::provider::grant::{Authority, Grant, TIMEOUT, ToldBy, element, form};
+use crate::secrets::Secret;
 
 /// A role to be taken on.
 #[derive(Clone, Debug)]
@@ -29,137 +25,130 @@ pub(super) struct Role {
     pub(super) session_name: String,
     pub(super) external_id: Option<String>,
     pub(super) seconds: u32,
+    pub(super) trust: Trust,
+    /// Where STS is asked, if not where calls are signed for.
+    pub(super) region: Option<String>,
+    pub(super) sts: Option<Url>,
 }
 
-/// The keys that a role grants.
-struct RoleKeys {
-    role: Role,
-    granted: Granted<Arc<AwsCredential>>,
+/// Why the role is granted.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    Keys(Box<Keys>),
+    /// The token in a file.
+    WebIdentity(PathBuf),
+}
+
+/// Who vouches for us, ready to do so.
+enum Voucher {
+    Keys(Source),
+    WebIdentity(PathBuf),
 }
 
 struct Asker {
     role: Role,
-    keys: AwsCredentialProvider,
+    voucher: Voucher,
     region: String,
     sts: Url,
     client: Client,
 }
 
 impl Role {
-    /// The keys of this role, granted to the holder of other keys.
-    pub(super) fn provider(
-        self,
-        keys: AwsCredentialProvider,
-        region: &str,
-        sts: Option<String>,
-    ) -> Result<AwsCredentialProvider, String> {
-        let sts = sts.unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com/"));
-        let sts = Url::parse(&sts).map_err(|error| format!("`{sts}` is no address of STS: {error}"))?;
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be built: {error}"))?;
-        let asker = Arc::new(Asker { role: self.clone(), keys, region: region.to_owned(), sts, client });
-        let granted = Granted::new(move || {
+    /// The role of a web identity that variables tell of, as EKS sets them.
+    pub(super) fn of_variables() -> Option<Self> {
+        let (file, arn) = (variable("AWS_WEB_IDENTITY_TOKEN_FILE")?, variable("AWS_ROLE_ARN")?);
+        Some(Self {
+            arn,
+            session_name: variable("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| SESSION_NAME.to_owned()),
+            external_id: None,
+            seconds: ROLE_SECONDS,
+            trust: Trust::WebIdentity(file.into()),
+            region: None,
+            sts: None,
+        })
+    }
+
+    /// The keys of this role.
+    pub(super) fn source(&self, region: &str) -> Result<Source, String> {
+        let region = self.region.as_deref().unwrap_or(region);
+        let sts = match (&self.sts, variable("AWS_ENDPOINT_URL_STS")) {
+            (Some(sts), _) => sts.clone(),
+            (None, named) => {
+                let sts = named.unwrap_or_else(|| format!("https://sts.{region}.{}/", domain(region)));
+                Url::parse(&sts).map_err(|error| format!("`{sts}` is no address of STS: {error}"))?
+            }
+        };
+        let voucher = match &self.trust {
+            Trust::Keys(keys) => Voucher::Keys(keys.source(region)?),
+            Trust::WebIdentity(file) => Voucher::WebIdentity(file.clone()),
+        };
+        let client = client(false, TIMEOUT)?;
+        let asker = Arc::new(Asker { role: self.clone(), voucher, region: region.to_owned(), sts, client });
+        Ok(Source::granted(move || {
             let asker = Arc::clone(&asker);
             async move { asker.ask().await }.boxed()
-        });
-        Ok(Arc::new(RoleKeys { role: self, granted }))
-    }
-}
-
-impl fmt::Debug for RoleKeys {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RoleKeys").field("role", &self.role).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl CredentialProvider for RoleKeys {
-    type Credential = AwsCredential;
-
-    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        self.granted
-            .get()
-            .await
-            .map_err(|message| object_store::Error::Generic { store: "STS", source: message.into() })
+        }))
     }
 }
 
 impl Asker {
     async fn ask(&self) -> Result<Grant<Arc<AwsCredential>>, String> {
-        let keys = self.keys.get_credential().await.map_err(|error| error.to_string())?;
         let asked = Instant::now();
-        let seconds = self.role.seconds.to_string();
-        let mut form = vec![
-            ("Action", "AssumeRole"),
+        let Role { arn, session_name, external_id, seconds, .. } = &self.role;
+        let seconds = seconds.to_string();
+        let mut pairs = vec![
             ("Version", "2011-06-15"),
-            ("RoleArn", &self.role.arn),
-            ("RoleSessionName", &self.role.session_name),
+            ("RoleArn", arn),
+            ("RoleSessionName", session_name),
             ("DurationSeconds", &seconds),
         ];
-        if let Some(id) = &self.role.external_id {
-            form.push(("ExternalId", id));
-        }
-        let mut body = Url::parse("http://form").map_err(|error| error.to_string())?;
-        body.query_pairs_mut().extend_pairs(form);
-        let body = body.query().unwrap_or_default().to_owned();
-        let digest = Sha256::digest(&body);
-        let mut request = self
-            .client
-            .post(self.sts.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"))
-            .body(body)
-            .build()
-            .map_err(|error| error.to_string())?;
-        sign(self.sts.to_string(), &digest, &keys, "sts", &self.region, &mut request)
-            .map_err(|error| error.to_string())?;
-        let mut response =
-            self.client.execute(request).await.map_err(|error| format!("STS cannot be reached: {error}"))?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(bytes) = response.chunk().await.map_err(|error| format!("STS broke off: {error}"))? {
-            answer.extend_from_slice(&bytes);
-            if answer.len() > ANSWER_BYTES_MAX {
-                return Err("STS answered with more than a grant".to_owned());
+        let (token, secrets);
+        let request = match &self.voucher {
+            Voucher::WebIdentity(file) => {
+                // The file is read each time: its token is renewed in place.
+                let text = tokio::fs::read_to_string(file).await;
+                let text = text.map_err(|error| format!("the web identity in {}: {error}", file.display()))?;
+                token = Secret::new(&text);
+                pairs.insert(0, ("Action", "AssumeRoleWithWebIdentity"));
+                pairs.push(("WebIdentityToken", token.reveal()));
+                secrets = vec![token.clone()];
+                form(&self.client, &self.sts, &pairs)
             }
-        }
+            Voucher::Keys(source) => {
+                let keys = source.get().await?;
+                pairs.insert(0, ("Action", "AssumeRole"));
+                pairs.extend(external_id.iter().map(|it| ("ExternalId", it.as_str())));
+                secrets = secrets_of(&keys);
+                self.signed(form(&self.client, &self.sts, &pairs), &keys)?
+            }
+        };
+        let what = format!("the role `{arn}`");
+        let authority = Authority { name: "STS", what: &what, secrets: &secrets };
+        let answer = authority.ask(request, ToldBy::Xml).await?;
         let answer = String::from_utf8_lossy(&answer);
-        if !status.is_success() {
-            // STS quotes what should have been signed behind this; its first words say what is wrong.
-            let words = element(&answer, "Message").and_then(|it| it.lines().next()).unwrap_or("no words");
-            return Err(format!("STS refused the role `{}` (HTTP {}): {words}", self.role.arn, status.as_u16()));
-        }
         let need = |name: &str| element(&answer, name).ok_or_else(|| format!("STS answered without `{name}`"));
-        let credential = AwsCredential {
+        let keys = AwsCredential {
             key_id: need("AccessKeyId")?.to_owned(),
             secret_key: need("SecretAccessKey")?.to_owned(),
             token: Some(need("SessionToken")?.to_owned()),
         };
-        let until = asked + Duration::from_secs(u64::from(self.role.seconds));
-        Ok(Grant { of: Arc::new(credential), until })
+        let keys = Arc::new(keys);
+        match element(&answer, "Expiration") {
+            Some(time) => Grant::until_text(keys, time).map_err(|error| format!("STS granted a role until {error}")),
+            None => Ok(Grant::lasting(keys, asked, Duration::from_secs(self.role.seconds.into()))),
+        }
+    }
+
+    fn signed(&self, request: RequestBuilder, keys: &AwsCredential) -> Result<RequestBuilder, String> {
+        let mut request = request.build().map_err(|error| format!("a request to STS cannot be built: {error}"))?;
+        let digest = Sha256::digest(request.body().and_then(|it| it.as_bytes()).unwrap_or_default());
+        sign(self.sts.to_string(), &digest, keys, "sts", &self.region, &mut request)
+            .map_err(|error| error.to_string())?;
+        Ok(RequestBuilder::from_parts(self.client.clone(), request))
     }
 }
 
-/// The text of the first element of a name. STS's answers nest no element of one name in another, and keys and tokens
-/// hold nothing that XML would escape.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elements_of_an_answer() {
-        let xml =
-            "<R><Credentials><AccessKeyId>ASIA</AccessKeyId>\n<SessionToken> a+/= </SessionToken></Credentials></R>";
-        assert_eq!(element(xml, "AccessKeyId"), Some("ASIA"));
-        assert_eq!(element(xml, "SessionToken"), Some("a+/="));
-        assert_eq!(element(xml, "SecretAccessKey"), None);
-    }
+/// What of keys must not be seen; their id may.
+pub(super) fn secrets_of(keys: &AwsCredential) -> Vec<Secret> {
+    keys.token.iter().chain([&keys.secret_key]).map(|it| Secret::new(it)).collect()
 }

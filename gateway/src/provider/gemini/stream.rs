@@ -37,7 +37,7 @@ impl EventReader for Translator {
         let data: Value = serde_json::from_str(&event.data)
             .map_err(|error| bad_gateway(format!("{} streamed an event that is no JSON: {error}", self.who)))?;
         if data.get("error").is_some_and(|it| !it.is_null())
-            && let Some(error) = in_ok_answer(&self.who, event.data.as_bytes(), None)
+            && let Some(error) = in_ok_answer(&self.who, event.data.as_bytes())
         {
             return Err(error);
         }

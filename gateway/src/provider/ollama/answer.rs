@@ -16,7 +16,7 @@ const DURATIONS: [&str; 4] = ["total_duration", "load_duration", "prompt_eval_du
 pub(super) fn read(body: &[u8], who: &str) -> Result<Value, Error> {
     let said: Value =
         serde_json::from_slice(body).map_err(|error| bad_gateway(format!("{who} answered with no JSON: {error}")))?;
-    match in_ok_answer(who, body, None) {
+    match in_ok_answer(who, body) {
         Some(error) => Err(error),
         None => Ok(said),
     }

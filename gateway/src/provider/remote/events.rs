@@ -9,6 +9,7 @@ use llm::{ChatChunk, Error};
 
 use super::completions;
 use crate::dialect::EventReader;
+use crate::provider::scrub::Scrub;
 use crate::provider::upstream::{Body, drain, events};
 use crate::provider::{Frame, Frames, Framing};
 
@@ -19,6 +20,7 @@ struct State {
     scratch: Vec<ChatChunk>,
     how: How,
     who: String,
+    scrub: Scrub,
     is_over: bool,
 }
 
@@ -40,7 +42,7 @@ pub(super) fn chunks(body: Body, framing: Framing, reader: Box<dyn EventReader>,
 }
 
 fn frames(body: Body, framing: Framing, reader: Box<dyn EventReader>, how: How) -> Frames {
-    let who = body.who().to_owned();
+    let (who, scrub) = (body.who().to_owned(), body.scrub().clone());
     let state = State {
         events: Box::pin(events(body, framing)),
         reader,
@@ -48,6 +50,7 @@ fn frames(body: Body, framing: Framing, reader: Box<dyn EventReader>, how: How) 
         scratch: Vec::new(),
         how,
         who,
+        scrub,
         is_over: false,
     };
     Box::pin(stream::try_unfold(Some(state), |state| async move {
@@ -80,7 +83,7 @@ impl State {
                     self.who
                 )));
             };
-            self.reader.read(&event, &mut self.scratch)?;
+            self.reader.read(&event, &mut self.scratch).map_err(|error| self.scrub.error(error))?;
             self.is_over = self.reader.is_done() && !self.reader.ends_with_connection();
             match self.how {
                 How::AsItIs => self.ready.push_back(Frame::Native(event, std::mem::take(&mut self.scratch))),

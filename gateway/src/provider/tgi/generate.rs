@@ -78,7 +78,7 @@ pub(super) fn reply(body: &[u8], model: &str, who: &str) -> Result<Bytes, Error>
 fn read(body: &[u8], who: &str) -> Result<Value, Error> {
     let said =
         serde_json::from_slice(body).map_err(|error| bad_gateway(format!("{who} answered with no JSON: {error}")))?;
-    match in_ok_answer(who, body, None) {
+    match in_ok_answer(who, body) {
         Some(error) => Err(error),
         None => Ok(said),
     }

@@ -86,7 +86,7 @@ pub(in crate::provider) fn drain(mut rest: impl Stream<Item = Result<Event, Erro
 
 fn refuse_error(event: Event, body: &Body) -> Result<Event, Error> {
     if event.event.as_deref() == Some("error") {
-        return Err(failure::in_event(&body.who, &event.data, body.secret.as_ref()));
+        return Err(failure::in_event(&body.who, &event.data, &body.scrub));
     }
     Ok(event)
 }

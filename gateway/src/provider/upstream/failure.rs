@@ -7,14 +7,15 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::bad_gateway;
-use crate::secrets::Secret;
+use crate::provider::scrub::Scrub;
 
 /// Characters of an answer in no known shape that are shown.
 const EXCERPT_CHARS_MAX: usize = 300;
 
 /// An answer with an error status.
-pub(super) fn failure(who: &str, status: u16, headers: &HeaderMap, body: &[u8], secret: Option<&Secret>) -> Error {
-    let text = scrub(secret, String::from_utf8_lossy(body).into_owned());
+pub(super) fn failure(who: &str, status: u16, headers: &HeaderMap, body: &[u8], scrub: &Scrub) -> Error {
+    // Before anything is cut out of it, so that no part of a key is left at an end.
+    let text = scrub.text(String::from_utf8_lossy(body).into_owned());
     let body: Option<Value> = serde_json::from_str(&text).ok();
     let words = body.as_ref().and_then(words).unwrap_or_else(|| excerpt(&text));
     let message = match status {
@@ -24,7 +25,7 @@ pub(super) fn failure(who: &str, status: u16, headers: &HeaderMap, body: &[u8], 
     };
     let is_out_of_quota =
         body.as_ref().and_then(|it| it.pointer("/error/code")).is_some_and(|it| it == "insufficient_quota");
-    match status {
+    scrub.error(match status {
         // An empty purse does not fill by waiting.
         429 if !is_out_of_quota => {
             let retry_after = retry_after(headers).or_else(|| body.as_ref().and_then(googles_delay));
@@ -32,24 +33,23 @@ pub(super) fn failure(who: &str, status: u16, headers: &HeaderMap, body: &[u8], 
         }
         400..=599 => Error::Upstream { status, message, body },
         _ => bad_gateway(message),
-    }
+    })
 }
 
-/// An error in an answer that came with status 200, as some servers send it.
-pub(in crate::provider) fn in_ok_answer(who: &str, body: &[u8], secret: Option<&Secret>) -> Option<Error> {
-    let text = scrub(secret, String::from_utf8_lossy(body).into_owned());
-    let body: Value = serde_json::from_str(&text).ok()?;
+/// An error in an answer that came with status 200, as some servers send it. Its words are as they came.
+pub(in crate::provider) fn in_ok_answer(who: &str, body: &[u8]) -> Option<Error> {
+    let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|it| !it.is_null())?;
     Some(from_error_object(who, error, &body))
 }
 
 /// An error event in the middle of a stream.
-pub(super) fn in_event(who: &str, data: &str, secret: Option<&Secret>) -> Error {
-    let text = scrub(secret, data.to_owned());
-    match serde_json::from_str::<Value>(&text) {
+pub(super) fn in_event(who: &str, data: &str, scrub: &Scrub) -> Error {
+    let text = scrub.text(data.to_owned());
+    scrub.error(match serde_json::from_str::<Value>(&text) {
         Ok(body) => from_error_object(who, body.get("error").unwrap_or(&body), &body),
         Err(_) => bad_gateway(format!("{who} ended the stream with an error: {}", excerpt(&text))),
-    }
+    })
 }
 
 fn from_error_object(who: &str, error: &Value, body: &Value) -> Error {
@@ -109,13 +109,6 @@ fn words(body: &Value) -> Option<String> {
     (!found.is_empty()).then_some(found)
 }
 
-fn scrub(secret: Option<&Secret>, text: String) -> String {
-    match secret {
-        Some(secret) => secret.scrub(text),
-        None => text,
-    }
-}
-
 fn excerpt(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() {
@@ -144,7 +137,7 @@ mod tests {
     #[test]
     fn words_of_every_vendors_shape() {
         let check = |body: &str, expected: &str| {
-            let error = failure("provider `x`", 422, &HeaderMap::new(), body.as_bytes(), Some(&Secret::new("sk-1")));
+            let error = failure("provider `x`", 422, &HeaderMap::new(), body.as_bytes(), &Scrub::of(&["sk-1"]));
             assert_eq!(error.to_string(), format!("provider `x` answered HTTP 422: {expected}"));
         };
         check(r#"{"error":{"message":"bad","type":"t"}}"#, "bad");
@@ -161,9 +154,10 @@ mod tests {
     fn waiting_helps_against_a_rate_limit_but_not_against_an_empty_purse() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after-ms", "1500".parse().unwrap());
-        let error = failure("p", 429, &headers, br#"{"error":{"message":"slow down"}}"#, None);
+        let error = failure("p", 429, &headers, br#"{"error":{"message":"slow down"}}"#, &Scrub::of(&[]));
         assert!(matches!(error, Error::Limited { retry_after: Some(wait), .. } if wait == Duration::from_millis(1500)));
-        let error = failure("p", 429, &headers, br#"{"error":{"message":"pay","code":"insufficient_quota"}}"#, None);
+        let error =
+            failure("p", 429, &headers, br#"{"error":{"message":"pay","code":"insufficient_quota"}}"#, &Scrub::of(&[]));
         assert!(matches!(error, Error::Upstream { status: 429, body: Some(_), .. }), "{error:?}");
     }
 }

@@ -25,7 +25,7 @@ impl Upstream {
             idle: self.timeouts.idle,
             deadline,
             who: self.who.clone(),
-            secret: self.secret.clone(),
+            scrub: self.scrub.clone(),
         };
         let bytes = stream::try_unfold(body, |mut body| async move {
             let next = body.next().await?;

@@ -4,155 +4,112 @@
 //! <https://docs.cloud.google.com/compute/docs/access/authenticate-workloads>.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::FutureExt;
-use llm::Error;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder};
+use futures::future::BoxFuture;
+use reqwest::RequestBuilder;
+use reqwest::header::{HeaderMap, HeaderValue};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
-use url::form_urlencoded;
 
-use super::credentials::{Credentials, Source};
-use crate::provider::grant::{Grant, Granted};
+use super::credentials::{Credentials, Source, account};
+use crate::provider::grant::{Authority, Bearer, Grant, bearer_token, fit, form};
 use crate::provider::openai::sensitive;
-use crate::provider::{Sign, http_client};
 use crate::secrets::Secret;
 
 /// What is asked for: all of the cloud, within what the asker may do there.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Seconds that a signed request for a token is good for: as many as Google allows.
 const ASSERTION_SECONDS: i64 = 3600;
-/// Google answers within a second.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a token's answer at most; one has about two thousand.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// A token lives an hour; no answer is believed that says more than a day.
-const TOKEN_SECONDS_MAX: u64 = 86_400;
 
 /// Puts a token into each request.
-pub(super) struct Signer {
-    granted: Granted<Secret>,
-    quota_project: Option<HeaderValue>,
+pub(super) fn signer(credentials: Credentials) -> Result<Bearer, String> {
+    let mut headers = HeaderMap::new();
+    if let Some(project) = credentials.quota_project {
+        let project = HeaderValue::from_str(&project).map_err(|_| "`quota_project_id` fits no header".to_owned())?;
+        headers.insert("x-goog-user-project", project);
+    }
+    let source = Arc::new(credentials.source);
+    Ok(Bearer::new(headers, move || {
+        let source = Arc::clone(&source);
+        async move { ask(&source).await }.boxed()
+    }))
 }
 
-impl Signer {
-    pub(super) fn new(credentials: Credentials, connect: Duration, must_be_public: bool) -> Result<Self, String> {
-        let quota_project = credentials
-            .quota_project
-            .map(|it| HeaderValue::from_str(&it).map_err(|_| "`quota_project_id` fits no header".to_owned()))
-            .transpose()?;
-        let client = match &credentials.source {
-            Source::ServiceAccount { address, .. } | Source::User { address, .. } => {
-                http_client(address, connect, must_be_public)?
+/// A token for whoever asks.
+fn ask(source: &Source) -> BoxFuture<'_, Result<Grant<Secret>, String>> {
+    async move {
+        match source {
+            Source::External(external) => external.ask().await,
+            Source::Impersonated { by, delegates, seconds, server } => {
+                let by = ask(by).await?.of;
+                let body = json!({"delegates": delegates, "scope": [SCOPE], "lifetime": format!("{seconds}s")});
+                let request = server
+                    .client
+                    .post(server.address.clone())
+                    .header("authorization", sensitive(&format!("Bearer {}", by.reveal())))
+                    .json(&body);
+                let account = account(server.address.path()).unwrap_or_default();
+                let what = format!("a token in the name of the service account `{account}`");
+                let authority = Authority { name: "Google", what: &what, secrets: &[by] };
+                let token: NamedToken = authority.ask_json(request).await?;
+                Grant::until_text(fit(&token.access_token, "Google")?, &token.expire_time)
+                    .map_err(|error| format!("Google granted {what} until {error}"))
             }
-            // Nobody chose this address over the API; a proxy has another machine's metadata.
-            Source::Machine { .. } => Client::builder()
-                .no_proxy()
-                .connect_timeout(connect)
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .map_err(|error| format!("the HTTP client cannot be built: {error}"))?,
-        };
-        let source = Arc::new(credentials.source);
-        let granted = Granted::new(move || ask(client.clone(), Arc::clone(&source)).boxed());
-        Ok(Self { granted, quota_project })
-    }
-}
-
-#[async_trait]
-impl Sign for Signer {
-    async fn sign(&self, request: &mut reqwest::Request) -> Result<(), Error> {
-        let token = self.granted.get().await.map_err(Error::Unavailable)?;
-        request.headers_mut().insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.reveal())));
-        if let Some(project) = &self.quota_project {
-            request.headers_mut().insert("x-goog-user-project", project.clone());
-        }
-        Ok(())
-    }
-
-    fn scrub(&self, text: String) -> String {
-        match self.granted.last() {
-            Some(token) => token.scrub(text),
-            None => text,
+            Source::ServiceAccount { .. } | Source::User { .. } | Source::Machine { .. } => {
+                let (request, who, secrets) = question(source)?;
+                let what = format!("a token for {who}");
+                bearer_token(&Authority { name: "Google", what: &what, secrets: &secrets }, request).await
+            }
         }
     }
+    .boxed()
 }
 
+/// A token in another's name.
 #[derive(Deserialize)]
-struct Token {
+#[serde(rename_all = "camelCase")]
+struct NamedToken {
     access_token: String,
-    expires_in: u64,
-}
-
-async fn ask(client: Client, source: Arc<Source>) -> Result<Grant<Secret>, String> {
-    let asked = Instant::now();
-    let (request, who, secrets) = question(&client, &source)?;
-    let mut response = request
-        .timeout(TIMEOUT)
-        .send()
-        .await
-        .map_err(|error| format!("Google cannot be reached for a token for {who}: {}", error.without_url()))?;
-    let status = response.status();
-    let mut body = Vec::new();
-    while let Some(bytes) =
-        response.chunk().await.map_err(|error| format!("Google broke off: {}", error.without_url()))?
-    {
-        body.extend_from_slice(&bytes);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err("Google answered with more than a token".to_owned());
-        }
-    }
-    if !status.is_success() {
-        let words: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-        let words = words.get("error_description").or_else(|| words.get("error")).and_then(Value::as_str);
-        let words = secrets.iter().fold(words.unwrap_or("no words").to_owned(), |words, it| it.scrub(words));
-        return Err(format!("Google granted no token to {who} (HTTP {}): {words}", status.as_u16()));
-    }
-    // The parser's words may quote the token.
-    let token: Token =
-        serde_json::from_slice(&body).map_err(|_| format!("Google answered without a token for {who}"))?;
-    if HeaderValue::from_str(&token.access_token).is_err() {
-        return Err("Google granted a token that fits no header".to_owned());
-    }
-    let lasts = Duration::from_secs(token.expires_in.min(TOKEN_SECONDS_MAX));
-    Ok(Grant { of: Secret::new(&token.access_token), until: asked + lasts })
+    expire_time: String,
 }
 
 /// The request for a token, who makes it, and what of it must not come back in messages.
-fn question(client: &Client, source: &Source) -> Result<(RequestBuilder, String, Vec<Secret>), String> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    let (address, who, secrets) = match source {
-        Source::Machine { address } => {
-            let request = client.get(address.clone()).header("metadata-flavor", "Google");
-            let who = "this machine (no `vertex_credentials`, no application default credentials)".to_owned();
-            return Ok((request, who, Vec::new()));
+fn question(source: &Source) -> Result<(RequestBuilder, String, Vec<Secret>), String> {
+    match source {
+        Source::ServiceAccount { email, key, key_id, server } => {
+            let assertion = Secret::new(&assertion(email, key, key_id.as_deref(), server.address.as_str())?);
+            let pairs =
+                [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.reveal())];
+            let request = form(&server.client, &server.address, &pairs);
+            Ok((request, format!("the service account `{email}`"), vec![assertion]))
         }
-        Source::ServiceAccount { email, key, key_id, address } => {
-            let assertion = Secret::new(&assertion(email, key, key_id.as_deref(), address.as_str())?);
-            form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
-            form.append_pair("assertion", assertion.reveal());
-            (address, format!("the service account `{email}`"), vec![assertion])
-        }
-        Source::User { client_id, client_secret, refresh_token, address } => {
-            form.append_pair("grant_type", "refresh_token");
-            form.append_pair("client_id", client_id);
-            form.append_pair("client_secret", client_secret.reveal());
-            form.append_pair("refresh_token", refresh_token.reveal());
+        Source::User { client_id, client_secret, refresh_token, is_federated, server } => {
+            let mut pairs = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal())];
+            if !is_federated {
+                pairs.extend([("client_id", client_id.as_str()), ("client_secret", client_secret.reveal())]);
+            }
+            let mut request = form(&server.client, &server.address, &pairs);
+            if *is_federated {
+                request = request.basic_auth(client_id, Some(client_secret.reveal()));
+            }
             let who = "the user of `gcloud auth application-default login`".to_owned();
-            (address, who, vec![client_secret.clone(), refresh_token.clone()])
+            Ok((request, who, vec![client_secret.clone(), refresh_token.clone()]))
         }
-    };
-    let request =
-        client.post(address.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
-    Ok((request, who, secrets))
+        Source::Machine { server } => {
+            let request = server.client.get(server.address.clone()).header("metadata-flavor", "Google");
+            let who = "this machine (no `vertex_credentials`, no application default credentials)".to_owned();
+            Ok((request, who, Vec::new()))
+        }
+        Source::External(_) | Source::Impersonated { .. } => {
+            Err("these credentials are asked for in two steps".to_owned())
+        }
+    }
 }
 
 /// A JSON web token in which a service account asks for an access token.
@@ -175,11 +132,16 @@ fn assertion(email: &str, key: &RsaKeyPair, key_id: Option<&str>, audience: &str
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::Router;
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::get;
+    use reqwest::header::AUTHORIZATION;
 
+    use super::super::credentials::{Server, beside};
     use super::*;
+    use crate::provider::Sign as _;
 
     const PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 
@@ -198,14 +160,14 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}{PATH}", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let source = Source::Machine { address };
-        let signer = Signer::new(Credentials { source, project: None, quota_project: None }, TIMEOUT, false).unwrap();
+        let server = Server { address, client: beside(Duration::from_secs(10)).unwrap() };
+        let source = Source::Machine { server };
+        let signer = signer(Credentials { source, project: None, quota_project: None }).unwrap();
         let url: reqwest::Url = "https://aiplatform.googleapis.com/".parse().unwrap();
         let mut request = reqwest::Request::new(reqwest::Method::POST, url);
         signer.sign(&mut request).await.unwrap();
         assert_eq!(request.headers()[AUTHORIZATION], "Bearer ya29.machine");
         assert!(request.headers()[AUTHORIZATION].is_sensitive());
-        assert_eq!(signer.scrub("not ya29.machine".to_owned()), "not [key]");
+        assert_eq!(signer.secrets(), [Secret::new("ya29.machine")]);
     }
 }
