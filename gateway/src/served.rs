@@ -15,6 +15,7 @@ use crate::recording::Recording;
 use crate::request::Request;
 use crate::routing::Strategy;
 use crate::screen::Screen;
+use crate::secrets::Secret;
 use crate::{EndpointInfo, RouteInfo};
 
 /// What a name stands for.
@@ -28,6 +29,8 @@ pub(crate) enum Served {
 pub(crate) struct Endpoint {
     pub(crate) info: EndpointInfo,
     pub(crate) provider: Arc<dyn Provider>,
+    /// The key, or whatever is secret in its place: what handles of kept things are sealed with.
+    pub(crate) secret: Option<Secret>,
     /// What its model costs, where anybody knows.
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) limiter: Option<Arc<Limiter>>,

@@ -173,6 +173,7 @@ impl Making<'_> {
                 is_untyped: config.origin != Origin::File,
             },
             provider,
+            secret: config.settings.secret("api_key").or_else(|| config.settings.secrets().next()).cloned(),
             price: self.prices.of(config.vendor.name, &config.model),
             limiter,
             screen: Screen::new(&config.screen, &[], self.caches)?,
