@@ -9,6 +9,7 @@ mod local;
 mod policy;
 mod redis;
 mod rule;
+mod sliding;
 mod told;
 mod window;
 
@@ -26,7 +27,7 @@ pub(crate) use ledger::{Claim, Ledger};
 use policy::Counting;
 pub(crate) use policy::{Alerts, BudgetPolicy};
 pub(crate) use redis::{OnFailure, RedisConfig};
-pub(crate) use rule::{Action, Measure, Rule, Scope};
+pub(crate) use rule::{Action, Measure, Rule, Scope, Term};
 pub(crate) use window::Window;
 
 /// What the configuration says of quotas.
@@ -98,7 +99,7 @@ impl Quotas {
                 Some(place) => claims[place].tighten(claim.limit),
                 None => claims.push(claim),
             }
-            rules.push(Claiming { rule, place });
+            rules.push(Claiming { rule, subject, place });
         }
         let own_counts = claims.len();
         let policies: Vec<_> = self.policies.iter().filter(|it| it.concerns(who, served)).collect();
@@ -107,13 +108,13 @@ impl Quotas {
             return Ok(Reserved::default());
         }
         let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|refused| match refused {
-            ledger::Refused::Full { claim, used } => match claim.checked_sub(own_counts) {
+            ledger::Refused::Full { claim, used, frees_unix_s } => match claim.checked_sub(own_counts) {
                 Some(policy) => policies[policy].refusal(&claims[claim], now_unix_s),
-                None => refusal(&rules, claim, &claims[claim], used, now_unix_s),
+                None => refusal(&rules, claim, &claims[claim], used, frees_unix_s - now_unix_s),
             },
             ledger::Refused::Down(words) => Error::Unavailable(words),
         })?;
-        for Claiming { rule, place } in &rules {
+        for Claiming { rule, place, .. } in &rules {
             rule.alert(&claims[*place], counts[*place]);
         }
         let headers = told::headers(&rules, &claims, &counts, now_unix_s);
@@ -131,14 +132,16 @@ impl Quotas {
 /// A quota that concerns a call, and the place of its claim.
 struct Claiming<'a> {
     rule: &'a Rule,
+    /// Whose count it is.
+    subject: &'a str,
     place: usize,
 }
 
 /// Why a claim was refused, in the words of the tightest of the quotas that it is for.
-fn refusal(rules: &[Claiming<'_>], place: usize, claim: &Claim, used: u64, now_unix_s: i64) -> Error {
+fn refusal(rules: &[Claiming<'_>], place: usize, claim: &Claim, used: u64, wait_s: i64) -> Error {
     let its = rules.iter().filter(|it| it.place == place && it.rule.action == Action::Reject);
     match its.min_by_key(|it| it.rule.amount) {
-        Some(it) => it.rule.refusal(claim, used, now_unix_s),
+        Some(it) => it.rule.refusal(it.subject, claim, used, wait_s),
         None => Error::Unavailable("a quota without a limit was refused".to_owned()),
     }
 }

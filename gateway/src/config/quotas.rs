@@ -4,7 +4,7 @@ use super::keys::names;
 use super::settings::{Outside, World, expand};
 use super::tree::{Place, Table};
 use crate::ConfigError;
-use crate::quota::{Action, Measure, OnFailure, RedisConfig, Rule, Scope, Window};
+use crate::quota::{Action, Measure, OnFailure, RedisConfig, Rule, Scope, Term, Window};
 use crate::secrets::Secret;
 
 /// Quotas at most: each call looks at all of them.
@@ -40,14 +40,25 @@ fn limits_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec
             .into_iter()
             .filter_map(|(key, measure)| Some((table.take(key)?, measure)))
             .collect();
-        if amounts.is_empty() {
-            return Err(place.error("limits nothing; write `requests: 60` or `tokens: 100000`"));
+        let concurrent = table.take("concurrent");
+        if amounts.is_empty() && concurrent.is_none() {
+            return Err(place.error("limits nothing; write `requests: 60`, `tokens: 100000` or `concurrent: 10`"));
         }
         let rule = rule(&mut table, scope)?;
-        finish(table, scope, &["window", "requests", "tokens"])?;
-        for (amount, measure) in amounts {
-            rules.push(Rule { measure, amount: amount.count(1)?.into(), ..rule.clone() });
+        if let Some(amount) = concurrent {
+            let amount = amount.count(1)?.into();
+            rules.push(Rule { measure: Measure::Concurrent, amount, term: Term::UnderWay, ..rule.clone() });
         }
+        if !amounts.is_empty() {
+            let (window, words) = window(&mut table)?;
+            let rule = Rule { term: Term::Sliding(window, words), ..rule };
+            for (amount, measure) in amounts {
+                rules.push(Rule { measure, amount: amount.count(1)?.into(), ..rule.clone() });
+            }
+        } else if let Some(place) = table.take("window") {
+            return Err(place.error("is for `requests` and `tokens`; calls at once have no window"));
+        }
+        finish(table, scope, &["window", "requests", "tokens", "concurrent"])?;
     }
     Ok(rules)
 }
@@ -59,8 +70,9 @@ fn budgets_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Ve
         let amount = table.need("usd", "usd: 50")?.amount()?.nanos();
         let action = table.take("action").map(|it| action(&it)).transpose()?.unwrap_or_default();
         let rule = rule(&mut table, scope)?;
+        let (window, words) = window(&mut table)?;
         finish(table, scope, &["window", "usd", "action"])?;
-        rules.push(Rule { measure: Measure::Usd, amount, action, ..rule });
+        rules.push(Rule { measure: Measure::Usd, amount, action, term: Term::Calendar(window, words), ..rule });
     }
     Ok(rules)
 }
@@ -85,6 +97,11 @@ fn rule(table: &mut Table<'_>, scope: Option<Scope>) -> Result<Rule, ConfigError
         Some(scope) => (scope, Vec::new()),
         None => whose(table)?,
     };
+    Ok(Rule { scope, only, measure: Measure::Requests, amount: 0, term: Term::UnderWay, action: Action::Reject })
+}
+
+/// Reads `window`, and gives it with its words.
+fn window(table: &mut Table<'_>) -> Result<(Window, String), ConfigError> {
     let window = table.need("window", "window: minute")?;
     let words = window.text()?;
     let Some(parsed) = Window::parse(words) else {
@@ -93,15 +110,7 @@ fn rule(table: &mut Table<'_>, scope: Option<Scope>) -> Result<Rule, ConfigError
              one: `5 minutes`"
         )));
     };
-    Ok(Rule {
-        scope,
-        only,
-        measure: Measure::Requests,
-        amount: 0,
-        window: parsed,
-        window_words: words.trim().to_ascii_lowercase(),
-        action: Action::Reject,
-    })
+    Ok((parsed, words.trim().to_ascii_lowercase()))
 }
 
 /// Whose calls count together, and the names of those that are meant; all where there are none.

@@ -52,7 +52,7 @@ impl Estimate {
 
     pub(super) fn of_measure(self, measure: Measure) -> u64 {
         match measure {
-            Measure::Requests => 1,
+            Measure::Requests | Measure::Concurrent => 1,
             Measure::Tokens => self.tokens,
             Measure::Usd => self.nanodollars,
         }
@@ -80,6 +80,8 @@ pub(super) fn took(measure: Measure, call: &Call) -> Option<u64> {
     let is_known = call.usage.is_some() || matches!(call.outcome, Outcome::Failed { .. });
     match measure {
         Measure::Requests => Some(1),
+        // It is over.
+        Measure::Concurrent => Some(0),
         // An answer from the cache asked nobody for tokens.
         Measure::Tokens if call.saved.is_some() => Some(0),
         Measure::Tokens => is_known.then(|| call.usage.as_ref().map_or(0, |it| it.total_tokens)),

@@ -2,19 +2,32 @@
 
 use super::local::Local;
 use super::redis::Shared;
+use super::sliding::Slide;
 use super::{Measure, RedisConfig};
 
 /// What a call wants of one count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) measure: Measure,
-    /// The name of the count: of what, in which stretch of which window, whose.
+    /// The name of the count: of what, in which window, whose.
     pub(crate) count: String,
     pub(crate) amount: u64,
     /// What the count may not exceed; `None` where it only tells.
     pub(crate) limit: Option<u64>,
     /// When the count may be forgotten, in seconds since 1970.
     pub(crate) ends_unix_s: i64,
+    pub(crate) stretch: Stretch,
+}
+
+/// For how long a claim counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stretch {
+    /// To the end of the window, which is in the name of the count.
+    Calendar,
+    /// From its slot on for the length of the window.
+    Sliding(Slide),
+    /// As long as the call is under way, which has this number of chance.
+    UnderWay(u64),
 }
 
 impl Claim {
@@ -27,8 +40,8 @@ impl Claim {
 /// Why nothing was reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// The claim of this place would exceed its limit, of which so much is used.
-    Full { claim: usize, used: u64 },
+    /// The claim of this place would exceed its limit, of which so much is used until then, in seconds since 1970.
+    Full { claim: usize, used: u64, frees_unix_s: i64 },
     /// Nobody could be asked, in words for the caller.
     Down(String),
 }
@@ -62,7 +75,7 @@ impl Ledger {
         }
     }
 
-    /// Raises counts to what the claims say, where they are less.
+    /// Raises counts of the calendar to what the claims say, where they are less.
     pub(super) async fn raise(&self, claims: &[Claim], now_unix_s: i64) {
         if claims.is_empty() {
             return;

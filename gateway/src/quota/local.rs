@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::ledger::{Claim, Refused};
+use super::ledger::{Claim, Refused, Stretch};
+use super::sliding::Ring;
 
-/// Counts that are there before those are looked for whose window has ended.
+/// Counts that are there before those are looked for that nobody needs any more.
 const SWEEP_AT: usize = 1024;
 
 /// Counts by name. There are as many as keys, users, teams and endpoints in the configuration times the quotas, and for
@@ -22,17 +23,29 @@ struct Counts {
 
 #[derive(Debug)]
 struct Count {
-    used: u64,
+    used: Used,
     ends_unix_s: i64,
+}
+
+#[derive(Debug)]
+enum Used {
+    /// In a window of the calendar, or under way now.
+    Whole(u64),
+    /// In the slots of a window that slides.
+    Slots(Box<Ring>),
 }
 
 impl Local {
     pub(super) fn reserve(&self, claims: &[Claim], now_unix_s: i64) -> Result<Vec<u64>, Refused> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (place, claim) in claims.iter().enumerate() {
-            let used = counts.by_name.get(&claim.count).map_or(0, |it| it.used);
-            if claim.limit.is_some_and(|limit| used.saturating_add(claim.amount) > limit) {
-                return Err(Refused::Full { claim: place, used });
+            let Some(limit) = claim.limit else { continue };
+            let count = counts.by_name.get_mut(&claim.count);
+            let used = count.map_or(0, |it| it.used(claim));
+            if used.saturating_add(claim.amount) > limit {
+                let frees_unix_s =
+                    counts.by_name.get(&claim.count).map_or(claim.ends_unix_s, |it| it.frees(claim, limit));
+                return Err(Refused::Full { claim: place, used, frees_unix_s });
             }
         }
         counts.sweep(now_unix_s);
@@ -43,7 +56,7 @@ impl Local {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.sweep(now_unix_s);
         for claim in claims {
-            let used = counts.by_name.get(&claim.count).map_or(0, |it| it.used);
+            let used = counts.by_name.get_mut(&claim.count).map_or(0, |it| it.used(claim));
             counts.add(&Claim { amount: claim.amount.saturating_sub(used), ..claim.clone() });
         }
     }
@@ -53,20 +66,67 @@ impl Local {
         for (claim, took) in changes {
             // One that was swept has ended, and nobody asks for it any more.
             if let Some(count) = counts.by_name.get_mut(&claim.count) {
-                count.used = count.used.saturating_sub(claim.amount).saturating_add(*took);
+                count.settle(claim, *took);
             }
+        }
+    }
+}
+
+impl Count {
+    fn used(&mut self, claim: &Claim) -> u64 {
+        match (&mut self.used, claim.stretch) {
+            (Used::Slots(ring), Stretch::Sliding(slide)) => ring.used(slide.current),
+            (Used::Whole(used), _) => *used,
+            (Used::Slots(_), _) => 0,
+        }
+    }
+
+    /// When there is room for the claim, in seconds since 1970.
+    fn frees(&self, claim: &Claim, limit: u64) -> i64 {
+        match (&self.used, claim.stretch) {
+            (Used::Slots(ring), Stretch::Sliding(slide)) => slide.frees(ring.room_after(claim.amount, limit)),
+            _ => claim.ends_unix_s,
+        }
+    }
+
+    fn add(&mut self, claim: &Claim) {
+        self.ends_unix_s = claim.ends_unix_s;
+        match (&mut self.used, claim.stretch) {
+            (Used::Slots(ring), Stretch::Sliding(slide)) => {
+                ring.used(slide.current);
+                ring.add(slide.current, claim.amount);
+            }
+            (Used::Whole(used), _) => *used = used.saturating_add(claim.amount),
+            (Used::Slots(_), _) => {}
+        }
+    }
+
+    fn settle(&mut self, claim: &Claim, took: u64) {
+        match (&mut self.used, claim.stretch) {
+            (Used::Slots(ring), Stretch::Sliding(slide)) => ring.replace(slide.current, claim.amount, took),
+            (Used::Whole(used), stretch) => {
+                *used = used.saturating_sub(claim.amount).saturating_add(took);
+                if *used == 0 && matches!(stretch, Stretch::UnderWay(_)) {
+                    self.ends_unix_s = 0;
+                }
+            }
+            (Used::Slots(_), _) => {}
         }
     }
 }
 
 impl Counts {
     fn add(&mut self, claim: &Claim) -> u64 {
-        if let Some(count) = self.by_name.get_mut(&claim.count) {
-            count.used = count.used.saturating_add(claim.amount);
-            return count.used;
+        if !self.by_name.contains_key(&claim.count) {
+            let used = match claim.stretch {
+                Stretch::Sliding(_) => Used::Slots(Box::default()),
+                Stretch::Calendar | Stretch::UnderWay(_) => Used::Whole(0),
+            };
+            self.by_name.insert(claim.count.clone(), Count { used, ends_unix_s: claim.ends_unix_s });
         }
-        self.by_name.insert(claim.count.clone(), Count { used: claim.amount, ends_unix_s: claim.ends_unix_s });
-        claim.amount
+        let Some(count) = self.by_name.get_mut(&claim.count) else { return claim.amount };
+        count.add(claim);
+        count.used(claim)
     }
 
     fn sweep(&mut self, now_unix_s: i64) {
@@ -81,9 +141,15 @@ impl Counts {
 mod tests {
     use super::*;
     use crate::quota::Measure;
+    use crate::quota::sliding::Slide;
 
     fn claim(count: &str, amount: u64, limit: Option<u64>, ends_unix_s: i64) -> Claim {
-        Claim { measure: Measure::Requests, count: count.to_owned(), amount, limit, ends_unix_s }
+        let (measure, stretch) = (Measure::Requests, Stretch::Calendar);
+        Claim { measure, count: count.to_owned(), amount, limit, ends_unix_s, stretch }
+    }
+
+    fn full(claim: usize, used: u64, frees_unix_s: i64) -> Result<Vec<u64>, Refused> {
+        Err(Refused::Full { claim, used, frees_unix_s })
     }
 
     #[test]
@@ -92,23 +158,39 @@ mod tests {
         let (requests, tokens) = (claim("r", 1, Some(2), 60), claim("t", 40, Some(100), 60));
         assert_eq!(local.reserve(&[requests.clone(), tokens.clone()], 0), Ok(vec![1, 40]));
         let large = claim("t", 61, Some(100), 60);
-        let refused = local.reserve(&[requests.clone(), large], 0);
-        assert_eq!(refused, Err(Refused::Full { claim: 1, used: 40 }));
+        assert_eq!(local.reserve(&[requests.clone(), large], 0), full(1, 40, 60));
         // The refused call took no place among the requests.
         assert_eq!(local.reserve(std::slice::from_ref(&requests), 0), Ok(vec![2]));
-        assert_eq!(local.reserve(&[requests], 0), Err(Refused::Full { claim: 0, used: 2 }));
+        assert_eq!(local.reserve(&[requests], 0), full(0, 2, 60));
         local.settle(&[(tokens, 5)]);
         assert_eq!(local.reserve(&[claim("t", 95, Some(100), 60)], 0), Ok(vec![100]));
     }
 
     #[test]
-    fn counts_are_raised_and_never_lowered() {
+    fn a_window_slides() {
         let local = Local::default();
-        local.raise(&[claim("b", 70, None, 60)], 0);
-        assert_eq!(local.reserve(&[claim("b", 5, None, 60)], 0), Ok(vec![75]));
-        local.raise(&[claim("b", 74, None, 60)], 0);
-        local.raise(&[claim("b", 80, None, 60)], 0);
-        assert_eq!(local.reserve(&[claim("b", 1, Some(80), 60)], 0), Err(Refused::Full { claim: 0, used: 80 }));
+        let at = |now| {
+            let slide = Slide::at(60, now);
+            let stretch = Stretch::Sliding(slide);
+            Claim { ends_unix_s: slide.frees(slide.current), stretch, ..claim("t", 50, Some(100), 0) }
+        };
+        assert_eq!(local.reserve(&[at(59)], 59), Ok(vec![50]));
+        assert_eq!(local.reserve(&[at(61)], 61), Ok(vec![100]));
+        // Beyond the minute's edge nothing is forgotten; what was used at 59 is free at 120, when its slot counts no more.
+        assert_eq!(local.reserve(&[at(62)], 62), full(0, 100, 120));
+        assert_eq!(local.reserve(&[at(119)], 119), full(0, 100, 120));
+        local.settle(&[(at(61), 20)]);
+        assert_eq!(local.reserve(&[at(120)], 120), Ok(vec![70]));
+    }
+
+    #[test]
+    fn calls_under_way_give_their_places_back() {
+        let local = Local::default();
+        let calls = Claim { stretch: Stretch::UnderWay(1), ..claim("c", 1, Some(1), i64::MAX) };
+        assert_eq!(local.reserve(std::slice::from_ref(&calls), 0), Ok(vec![1]));
+        assert_eq!(local.reserve(std::slice::from_ref(&calls), 0), full(0, 1, i64::MAX));
+        local.settle(&[(calls.clone(), 0)]);
+        assert_eq!(local.reserve(&[calls], 0), Ok(vec![1]));
     }
 
     #[test]

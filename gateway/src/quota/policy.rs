@@ -11,6 +11,7 @@ use std::time::Duration;
 use llm::Error;
 use time::OffsetDateTime;
 
+use super::ledger::Stretch;
 use super::{Action, Claim, Measure};
 use crate::access::Identity;
 use crate::admin::budget::{Scope, Unit, name_of, window};
@@ -70,6 +71,7 @@ impl BudgetPolicy {
             amount,
             limit: (self.action == Action::Reject).then(|| self.amount.saturating_add(amount - 1)),
             ends_unix_s: until_ms / 1000,
+            stretch: Stretch::Calendar,
         }
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use llm::Error;
 
+use super::ledger::Stretch;
+use super::sliding::Slide;
 use super::{Claim, Window};
 use crate::access::Identity;
 use crate::cost::Usd;
@@ -41,7 +43,12 @@ pub(crate) enum Measure {
     Tokens,
     /// Nanodollars.
     Usd,
+    /// Calls under way.
+    Concurrent,
 }
+
+/// When a caller may ask again whether a call of theirs has ended: nobody knows when one will.
+const UNDER_WAY_WAIT: Duration = Duration::from_secs(1);
 
 impl Measure {
     pub(super) fn word(self) -> &'static str {
@@ -49,6 +56,7 @@ impl Measure {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
             Self::Usd => "usd",
+            Self::Concurrent => "concurrent",
         }
     }
 
@@ -56,7 +64,7 @@ impl Measure {
     fn show(self, amount: u64) -> String {
         match self {
             Self::Usd => format!("{} USD", Usd::from_nanos(amount)),
-            Self::Requests | Self::Tokens => format!("{amount} {}", self.word()),
+            Self::Requests | Self::Tokens | Self::Concurrent => format!("{amount} {}", self.word()),
         }
     }
 }
@@ -71,6 +79,17 @@ pub(crate) enum Action {
     Alert,
 }
 
+/// For how long what is taken counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Term {
+    /// In a window of the calendar, which stands beside its words.
+    Calendar(Window, String),
+    /// In the last stretch of a window's length.
+    Sliding(Window, String),
+    /// While the call is under way.
+    UnderWay,
+}
+
 /// A quota.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rule {
@@ -79,9 +98,7 @@ pub(crate) struct Rule {
     pub(crate) only: Vec<String>,
     pub(crate) measure: Measure,
     pub(crate) amount: u64,
-    pub(crate) window: Window,
-    /// The window as written.
-    pub(crate) window_words: String,
+    pub(crate) term: Term,
     pub(crate) action: Action,
 }
 
@@ -100,36 +117,50 @@ impl Rule {
 
     /// What a call wants of the quota.
     pub(super) fn claim(&self, subject: &str, amount: u64, now_unix_s: i64) -> Claim {
-        let span = self.window.at(now_unix_s);
-        Claim {
-            measure: self.measure,
-            count: format!(
-                "{}:{}:{}:{}:{subject}",
-                self.measure.word(),
-                self.window_words,
-                span.start,
-                self.scope.word()
-            ),
-            amount,
-            limit: (self.action == Action::Reject).then_some(self.amount),
-            ends_unix_s: span.end,
-        }
+        let (measure, scope) = (self.measure.word(), self.scope.word());
+        let (count, ends_unix_s, stretch) = match &self.term {
+            Term::Calendar(window, words) => {
+                let span = window.at(now_unix_s);
+                (format!("{measure}:{words}:{}:{scope}:{subject}", span.start), span.end, Stretch::Calendar)
+            }
+            Term::Sliding(window, words) => {
+                let slide = Slide::at(window.length_s(), now_unix_s);
+                let ends = slide.frees(slide.current);
+                (format!("{measure}:last {words}:{scope}:{subject}"), ends, Stretch::Sliding(slide))
+            }
+            Term::UnderWay => (format!("{measure}:{scope}:{subject}"), i64::MAX, Stretch::UnderWay(rand::random())),
+        };
+        let limit = (self.action == Action::Reject).then_some(self.amount);
+        Claim { measure: self.measure, count, amount, limit, ends_unix_s, stretch }
     }
 
     /// Why a call is refused.
-    pub(super) fn refusal(&self, claim: &Claim, used: u64, now_unix_s: i64) -> Error {
-        let wait = Duration::from_secs(u64::try_from(claim.ends_unix_s - now_unix_s).unwrap_or(0));
-        let whose = match (self.scope, claim.count.rsplit(':').next().unwrap_or_default()) {
-            (Scope::All, _) => "everybody together".to_owned(),
-            (scope, subject) => format!("{} `{subject}`", scope.word()),
+    pub(super) fn refusal(&self, subject: &str, claim: &Claim, used: u64, wait_s: i64) -> Error {
+        let whose = match self.scope {
+            Scope::All => "everybody together".to_owned(),
+            scope => format!("{} `{subject}`", scope.word()),
         };
+        let words = match &self.term {
+            Term::Calendar(_, words) | Term::Sliding(_, words) => words,
+            Term::UnderWay => {
+                return Error::Limited {
+                    message: format!(
+                        "Rate limit exceeded: {} calls at once for {whose}, of which {used} are under way; try again when \
+                         one of them has ended",
+                        self.amount
+                    ),
+                    retry_after: Some(UNDER_WAY_WAIT),
+                };
+            }
+        };
+        let wait = Duration::from_secs(u64::try_from(wait_s).unwrap_or(0));
         let what = if self.measure == Measure::Usd { "Budget" } else { "Rate limit" };
         Error::Limited {
             message: format!(
                 "{what} exceeded: {} per {} for {whose}, of which {} are used or reserved and this call may need {}; \
                  try again in {} s",
                 self.measure.show(self.amount),
-                self.window_words,
+                words,
                 self.measure.show(used),
                 self.measure.show(claim.amount),
                 retry_after_s(wait)

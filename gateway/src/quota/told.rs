@@ -17,7 +17,7 @@ pub(super) fn headers(rules: &[Claiming<'_>], claims: &[Claim], counts: &[u64], 
         let tightest = rules
             .iter()
             .filter(|Claiming { rule, .. }| rule.measure == measure && rule.action == Action::Reject)
-            .map(|Claiming { rule, place }| {
+            .map(|Claiming { rule, place, .. }| {
                 (rule.amount.saturating_sub(counts[*place]), rule.amount, claims[*place].ends_unix_s)
             })
             .min();

@@ -1,4 +1,5 @@
-//! The windows in which quotas count: stretches of the calendar, in UTC, the same for every replica.
+//! The windows in which quotas count: stretches of the calendar, in UTC, the same for every replica, or as long ones
+//! that slide.
 
 use time::OffsetDateTime;
 
@@ -45,6 +46,15 @@ impl Window {
         };
         // Windows longer than ten years would outlive whoever set them.
         (1..=120).contains(&count).then_some(Self { unit, count })
+    }
+
+    /// How many seconds it has where it slides: a month has thirty days then.
+    pub(super) fn length_s(self) -> i64 {
+        match self.unit {
+            Unit::Seconds(length) => length * self.count,
+            Unit::Weeks => 7 * DAY_S * self.count,
+            Unit::Months => 30 * DAY_S * self.count,
+        }
     }
 
     /// The stretch that a moment lies in.

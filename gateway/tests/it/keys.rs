@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use gateway::hashed;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::support::{Provider, Reply, TestGateway, hello, load};
 
@@ -189,4 +191,36 @@ async fn a_key_has_limits_of_its_own_and_the_tightest_holds() {
     // Ann's are those that all keys have.
     let (status, remaining, _) = asked(ANN, "chat").await;
     assert_eq!((status, remaining.as_deref()), (200, Some("4")));
+}
+
+#[tokio::test]
+async fn calls_under_way_hold_their_places_to_their_end() {
+    let provider = Provider::start().await;
+    let rest = "limits:\n  - {per: key, concurrent: 1}\n  - {per: team, concurrent: 2}\n";
+    let mut gateway = TestGateway::start(&yaml(rest), &provider).await;
+    let (gone, went) = oneshot::channel();
+    let body = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n".to_owned();
+    provider.will(Reply::Hang { body, gone });
+    let mut streamed = hello(Some("chat"));
+    streamed["stream"] = true.into();
+    let request = gateway.http.post(format!("{}/v1/chat/completions", gateway.base)).bearer_auth(ANN);
+    let mut stream = request.json(&streamed).send().await.unwrap().bytes_stream();
+    assert!(stream.next().await.unwrap().unwrap().starts_with(b"data: {"));
+
+    let (status, headers, body) = ask(&gateway, ANN, "/v1/chat/completions", &hello(Some("chat"))).await;
+    assert_eq!((status, &headers["retry-after"]), (429, &"1".parse().unwrap()));
+    let words = "Rate limit exceeded: 1 calls at once for key `ann`, of which 1 are under way";
+    assert!(body["error"]["message"].as_str().unwrap().starts_with(words), "{body}");
+    // Another key of the team has a place, and gives it back when its call has ended, however that was.
+    for reply in [answer(1), Reply::json(500, "{}"), answer(1)] {
+        provider.will(reply);
+        assert_ne!(ask(&gateway, BOB, "/v1/chat/completions", &hello(Some("other"))).await.0, 429);
+        gateway.calls.recv().await.unwrap();
+    }
+    // Who leaves gives theirs back as well.
+    drop(stream);
+    went.await.unwrap();
+    gateway.calls.recv().await.unwrap();
+    provider.will(answer(1));
+    assert_eq!(ask(&gateway, ANN, "/v1/chat/completions", &hello(Some("chat"))).await.0, 200);
 }
