@@ -147,7 +147,7 @@ impl Session {
 
     async fn run_once(&mut self, sql: &str, params: &[AnyParam<'_>]) -> Result<RowStream, DriverError> {
         self.is_busy = true;
-        let statement = self.prepared(sql).await?;
+        let statement = self.prepared(sql, params).await?;
         let sent = self.client.query_raw(&statement, params.iter().copied());
         let rows = match self.begin.take() {
             None => sent.await?,
@@ -163,13 +163,19 @@ impl Session {
         Ok(rows)
     }
 
-    async fn prepared(&mut self, sql: &str) -> Result<Statement, DriverError> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok(statement.clone());
+    async fn prepared(&mut self, sql: &str, params: &[AnyParam<'_>]) -> Result<Statement, DriverError> {
+        let statement = if let Some(statement) = self.statements.get(sql) {
+            statement.clone()
+        } else {
+            let statement = self.client.prepare(&encode::numbered(sql)).await?;
+            self.statements.put(sql.to_owned(), statement.clone());
+            statement
+        };
+        // Few requests name such a number, and theirs need not push the usual statement out.
+        match encode::widened(statement.params(), params) {
+            Some(types) => self.client.prepare_typed(&encode::numbered(sql), &types).await,
+            None => Ok(statement),
         }
-        let statement = self.client.prepare(&encode::numbered(sql)).await?;
-        self.statements.put(sql.to_owned(), statement.clone());
-        Ok(statement)
     }
 
     fn failed(&mut self, error: DriverError) -> Error {

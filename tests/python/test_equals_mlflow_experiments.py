@@ -282,3 +282,23 @@ def test_search(pair: Pair):
     pair.post("experiments/search", {})
     pair.get("experiments/search")
     pair.get("experiments/search", max_results="x")
+
+
+@pytest.mark.parametrize("number", [2**31, 2**53 + 1, 2**63 - 1])
+def test_numbers_that_no_experiment_can_have(pair: Pair, number: int):
+    """Ids are 32 bits wide on PostgreSQL and MySQL; a larger one is nobody's, like any other that was not given out."""
+    id = str(number)
+    pair.get("experiments/get", experiment_id=id)
+    pair.post("experiments/update", {"experiment_id": id, "new_name": name("renamed")})
+    pair.post("experiments/delete", {"experiment_id": id})
+    pair.post("experiments/restore", {"experiment_id": id})
+    pair.post("experiments/set-experiment-tag", {"experiment_id": id, "key": "k", "value": "v"})
+    pair.post("runs/create", {"experiment_id": id})
+    pair.post("runs/search", {"experiment_ids": [id]})
+    pair.post("experiments/search", {"filter": f"experiment_id IN ('{id}')", "max_results": 5})
+    pair.post("logged-models", {"experiment_id": id, "name": "model"})
+    pair.post("logged-models/search", {"experiment_ids": [id]})
+    pair.post("traces/delete-traces", {"experiment_id": id, "max_timestamp_millis": 1})
+    place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": id}}
+    pair.post("/api/3.0/mlflow/traces/search", {"locations": [place]})
+    pair.post("/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": [id]})

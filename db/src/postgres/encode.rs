@@ -51,6 +51,23 @@ pub(super) fn params(values: &[Value]) -> Vec<AnyParam<'_>> {
     values.iter().map(AnyParam::One).collect()
 }
 
+/// The types of a statement's parameters with wider integers where a number does not fit, if one does not.
+///
+/// A column of 32 bits holds no such number, so that a comparison with it is true or false and no mistake; the server
+/// finds that out where it is told that the number has 64 bits.
+pub(super) fn widened(types: &[Type], params: &[AnyParam<'_>]) -> Option<Vec<Type>> {
+    let is_too_large = |(ty, param): (&Type, &AnyParam<'_>)| match (ty, param) {
+        (&Type::INT4, AnyParam::One(Value::Int(it))) => i32::try_from(*it).is_err(),
+        (&Type::INT2, AnyParam::One(Value::Int(it))) => i16::try_from(*it).is_err(),
+        _ => false,
+    };
+    if !types.iter().zip(params).any(is_too_large) {
+        return None;
+    }
+    let each = types.iter().zip(params);
+    Some(each.map(|it| if is_too_large(it) { Type::INT8 } else { it.0.clone() }).collect())
+}
+
 impl ToSql for AnyParam<'_> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Encoded {
         match self {
@@ -142,6 +159,17 @@ mod tests {
             "SELECT ? WHERE \"k?\" = ? AND v = '?''?' AND x = ?",
             "SELECT $1 WHERE \"k?\" = $2 AND v = '?''?' AND x = $3",
         );
+    }
+
+    #[test]
+    fn integers_that_do_not_fit_make_their_parameters_wider() {
+        let check = |types: &[Type], values: &[Value], expect: Option<&[Type]>| {
+            assert_eq!(widened(types, &params(values)).as_deref(), expect, "{values:?}");
+        };
+        let types = [Type::INT4, Type::VARCHAR, Type::INT4];
+        check(&types, &[7.into(), "a".into(), i64::from(i32::MAX).into()], None);
+        check(&types, &[7.into(), "a".into(), (1_i64 << 31).into()], Some(&[Type::INT4, Type::VARCHAR, Type::INT8]));
+        check(&types, &[Value::Null, "a".into(), Value::Null], None);
     }
 
     #[test]
