@@ -1,11 +1,18 @@
 //! Rows of a query as values of Rust.
 
-use crate::{Column, Result, Row};
+use crate::{Column, Result, Row, Value};
 
 /// What a row of a query becomes: a tuple, in the order of the columns, or a struct with [`record!`](crate::record).
 pub trait Record: Sized + Send + 'static {
     /// Reads the row.
     fn from_row(row: &Row<'_>) -> Result<Self>;
+}
+
+/// All columns, for statements that are not known beforehand.
+impl Record for Vec<Value> {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        (0..row.width()).map(|place| row.get(place)).collect()
+    }
 }
 
 macro_rules! tuples {

@@ -1,6 +1,6 @@
 //! A row of a query, whichever driver it came from.
 
-use crate::{Error, Result, mysql, postgres, sqlite};
+use crate::{Error, Result, Value, mysql, postgres, sqlite};
 
 /// A row of a query, as [`record!`](crate::record) and tuples read it.
 #[derive(Debug)]
@@ -68,6 +68,15 @@ impl<'r> Row<'r> {
             let wanted = std::any::type_name::<T>();
             Error::driver(format!("the column {place:?} holds {cell:?}, which cannot be read as {wanted}"))
         })
+    }
+
+    /// How many columns it has.
+    pub fn width(&self) -> usize {
+        match self.inner {
+            Inner::Sqlite(row) => row.as_ref().column_count(),
+            Inner::Postgres(row) => row.len(),
+            Inner::MySql(row) => row.len(),
+        }
     }
 
     fn cell(&self, place: Place<'_>) -> Result<Cell<'_>> {
@@ -143,6 +152,20 @@ impl Column for Vec<u8> {
             Cell::Bytes(it) => Some(it.to_vec()),
             _ => None,
         }
+    }
+}
+
+/// Whatever it holds.
+impl Column for Value {
+    fn from_cell(cell: Cell<'_>) -> Option<Self> {
+        Some(match cell {
+            Cell::Null => Self::Null,
+            Cell::Bool(it) => Self::Bool(it),
+            Cell::Int(it) => Self::Int(it),
+            Cell::Real(it) => Self::Real(it),
+            Cell::Text(it) => Self::Text(it.to_owned()),
+            Cell::Bytes(it) => Self::Bytes(it.to_vec()),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod list;
 mod models;
 mod parser;
 mod runs;
+mod trace_metrics;
 mod traces;
 
 use db::Value;
@@ -15,6 +16,7 @@ use db::Value;
 pub(crate) use experiments::experiments_query;
 pub(crate) use models::models_query;
 pub(crate) use runs::runs_query;
+pub(crate) use trace_metrics::{bucket_units_per_s, metrics_query};
 pub(crate) use traces::traces_query;
 
 /// What follows `FROM …` in a search: joins, conditions and order, with their values in the order of their places.

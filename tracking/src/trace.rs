@@ -3,6 +3,7 @@
 pub(crate) mod content;
 mod draft;
 pub(crate) mod keys;
+pub(crate) mod metrics;
 pub(crate) mod payload;
 pub(crate) mod preview;
 pub(crate) mod semconv;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use draft::NewTrace;
+pub use metrics::{Aggregation, DataPoint, MetricQuery, MetricView};
 pub use span::{Span, SpanEvent, SpanId, SpanLink, SpanStatus};
 pub use usage::{Cost, TokenUsage};
 pub(crate) use usage::{Usages, aggregate};

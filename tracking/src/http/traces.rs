@@ -2,6 +2,7 @@
 
 mod assessments;
 mod correlation;
+mod metrics;
 mod otlp;
 mod parse;
 mod v2;
@@ -66,6 +67,7 @@ pub(crate) fn v3_routes() -> Router<Tracking> {
         .route("/traces/batchGetInfos", get(read_infos).post(read_infos))
         .route("/traces/calculate-filter-correlation", post(correlation::calculate))
         .route("/traces/delete-traces", post(delete))
+        .route("/traces/metrics", post(metrics::query))
         .route("/traces/{trace_id}", get(read_info))
         .route("/traces/{trace_id}/tags", patch(set_tag).delete(delete_tag))
         .route("/traces/{trace_id}/assessments", post(assessments::create))

@@ -28,6 +28,8 @@ pub(crate) enum Grammar {
     Models,
     /// Traces, which have a `timestamp`.
     Traces,
+    /// Numbers of traces, where a filter is one comparison with a sign.
+    TraceMetrics,
 }
 
 /// `identifier comparator value`, as it stands in the filter.
@@ -157,8 +159,12 @@ pub(crate) fn parse(filter: &str, grammar: Grammar) -> Result<Vec<Comparison<'_>
             .for_each(|it| it.kind = Kind::Name);
     }
     check_statement(filter, &tokens, grammar)?;
-    let pieces = group(filter, &tokens).into_iter().filter(|piece| piece.kind != Kind::Space).collect();
-    let clauses = clauses(pieces, grammar);
+    let pieces: Vec<Piece<'_>> = group(filter, &tokens).into_iter().filter(|piece| piece.kind != Kind::Space).collect();
+    let clauses = if grammar == Grammar::TraceMetrics {
+        pieces.into_iter().map(Clause::alone).collect()
+    } else {
+        clauses(pieces, grammar)
+    };
     let strangers: Vec<&str> = clauses.iter().filter_map(Clause::stranger).collect();
     if !strangers.is_empty() {
         return Err(invalid_clauses(filter, &strangers, grammar));
@@ -238,6 +244,11 @@ impl<'f> Clause<'f> {
         }
     }
 
+    /// The clause where one stands alone, so that an `AND` joins nothing.
+    fn alone(piece: Piece<'f>) -> Self {
+        if piece.is_keyword("AND") { Self::Stranger(piece.text) } else { Self::of(piece) }
+    }
+
     fn stranger(&self) -> Option<&'f str> {
         if let Self::Stranger(text) = self { Some(text) } else { None }
     }
@@ -307,7 +318,9 @@ fn invalid_clauses(filter: &str, strangers: &[&str], grammar: Grammar) -> Error 
              params.lr = 0.01').",
             repr(filter)
         ),
-        Grammar::Experiments => format!("Invalid clause(s) in filter string: {}", strangers.join(", ")),
+        Grammar::Experiments | Grammar::TraceMetrics => {
+            format!("Invalid clause(s) in filter string: {}", strangers.join(", "))
+        }
         Grammar::Runs | Grammar::Traces => {
             let quoted: Vec<String> = strangers.iter().map(|text| format!("'{text}'")).collect();
             format!("Invalid clause(s) in filter string: {}", quoted.join(", "))
@@ -375,7 +388,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_filter_makes_it_panic(filter in r#"([a-z.'"`()=<>!,; %é\\0-9-]|AND|IN|NOT|LIKE|IS|NULL|metrics\.|'x'){0,24}"#) {
-            for grammar in [Grammar::Runs, Grammar::Experiments, Grammar::Models, Grammar::Traces] {
+            for grammar in [Grammar::Runs, Grammar::Experiments, Grammar::Models, Grammar::Traces, Grammar::TraceMetrics] {
                 let _ = parse(&filter, grammar);
             }
             let _ = parse_order(&filter);

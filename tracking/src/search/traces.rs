@@ -16,7 +16,7 @@ use super::{
     parser::{Comparator, Comparison, Grammar, Operand, parse, split_identifier},
 };
 use crate::{Error, Result, experiment::ExperimentId, store::in_list, trace::keys};
-use condition::Condition;
+pub(super) use condition::{Condition, analytics};
 
 const NUMBER_COMPARATORS: &[&str] = &[">", ">=", "!=", "=", "<", "<="];
 const TEXT_COMPARATORS: &[&str] = &["!=", "=", "IN", "NOT IN", "LIKE", "ILIKE", "RLIKE"];

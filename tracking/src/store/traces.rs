@@ -5,6 +5,7 @@ mod delete;
 mod import;
 mod ingest;
 mod links;
+mod metrics;
 mod read;
 mod record;
 mod rows;

@@ -18,7 +18,7 @@ use crate::{
 
 /// One condition on a trace.
 #[derive(Debug)]
-pub(super) enum Condition {
+pub(in crate::search) enum Condition {
     /// A number that every trace has.
     Number { expression: &'static str, test: IntegerTest },
     /// A text that every trace has.
@@ -45,7 +45,7 @@ pub(super) enum Condition {
 
 /// What an assessment is tested for.
 #[derive(Debug)]
-pub(super) enum AssessmentTest {
+pub(in crate::search) enum AssessmentTest {
     Presence(bool),
     Number {
         comparator: &'static str,
@@ -61,7 +61,7 @@ pub(super) enum AssessmentTest {
 
 /// How columns that stand for one piece of metadata are tested.
 #[derive(Debug)]
-pub(super) struct AnalyticsTest {
+pub(in crate::search) struct AnalyticsTest {
     columns: Vec<(&'static str, Option<Value>)>,
     kind: AnalyticsKind,
 }
@@ -78,7 +78,7 @@ enum AnalyticsKind {
 
 impl Condition {
     /// The condition as SQL; its values are added to `args`. `marks` and `ids` are the experiments of the search.
-    pub(super) fn sql(self, marks: &str, ids: &[Value], args: &mut Args) -> String {
+    pub(in crate::search) fn sql(self, marks: &str, ids: &[Value], args: &mut Args) -> String {
         match self {
             Self::Number { expression, test } => test.sql(expression, args),
             Self::Text { column, test } => test.sql(column, args),
@@ -190,7 +190,7 @@ impl AnalyticsTest {
 }
 
 /// Token usage and cost are metadata to clients and columns in the database.
-pub(super) fn analytics(key: &str, comparator: &Comparator, operand: &Operand<'_>) -> Result<Condition> {
+pub(in crate::search) fn analytics(key: &str, comparator: &Comparator, operand: &Operand<'_>) -> Result<Condition> {
     let kind = match presence(comparator) {
         Some(is_present) => {
             let columns = columns_of(key, None);

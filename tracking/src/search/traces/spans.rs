@@ -19,7 +19,7 @@ const CONTENT_COMPARATORS: &[&str] = &["LIKE", "ILIKE"];
 
 /// What is tested of a span.
 #[derive(Debug)]
-pub(super) enum SpanTest {
+pub(in crate::search) enum SpanTest {
     /// A column.
     Column { column: &'static str, test: TextTest },
     /// An attribute of the span's JSON, by its name.
