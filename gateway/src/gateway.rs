@@ -1,6 +1,7 @@
 //! The running gateway: endpoints and routes by name, and the way of a call through them.
 
 mod admit;
+mod budgets;
 mod reload;
 mod state;
 
@@ -20,7 +21,7 @@ use crate::model::EndpointModel;
 use crate::observe::Metrics;
 use crate::otlp::Exporter;
 use crate::provider::{Clients, Count, Locals, OpenLocal};
-use crate::quota::Alerts;
+use crate::quota::{Alerts, KeptBudgets};
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
@@ -51,6 +52,7 @@ struct Inner {
     recorder: Arc<Recorder>,
     started_unix_s: u64,
     database_keys: DatabaseKeys,
+    kept_budgets: KeptBudgets,
 }
 
 /// What is served, as it was said.
@@ -83,6 +85,7 @@ impl Gateway {
             recorder: Arc::new(Recorder::new(parts.calls, metrics, exporter)),
             started_unix_s: llm::unix_seconds(),
             database_keys: DatabaseKeys::default(),
+            kept_budgets: KeptBudgets::default(),
         })))
     }
 
@@ -144,6 +147,16 @@ impl Gateway {
         self.0.database_keys.open(db, &keys).await
     }
 
+    /// Gives the database in which what is spent of budgets outlives this process. Returns once it is known what was
+    /// spent before; from then on it is written every second.
+    pub async fn use_budgets(&self, db: db::Db) -> db::Result<()> {
+        let state = self.0.state.load_full();
+        let now_unix_s = i64::try_from(llm::unix_seconds()).unwrap_or(i64::MAX);
+        self.0.kept_budgets.open(db, &state.quotas, now_unix_s).await?;
+        tokio::spawn(budgets::write_down(Arc::downgrade(&self.0)));
+        Ok(())
+    }
+
     pub(crate) fn database_keys(&self) -> &DatabaseKeys {
         &self.0.database_keys
     }
@@ -169,8 +182,11 @@ impl Gateway {
         self.0.recorder.dropped()
     }
 
-    /// Sends to the collector what still waits for it, where there is one.
+    /// Writes down what was spent of budgets, and sends to the collector what still waits for it, where there is one.
     pub async fn flush(&self) {
+        if let Err(error) = self.0.kept_budgets.write().await {
+            tracing::warn!(%error, "what was spent of budgets could not be written down");
+        }
         if let Some(exporter) = &self.0.recorder.exporter {
             exporter.flush().await;
         }

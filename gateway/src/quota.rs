@@ -3,6 +3,7 @@
 //! A call reserves what it may need before it begins and settles with what it took when it ends, so that calls which run
 //! at once cannot spend the same rest twice.
 
+mod database;
 mod estimate;
 mod ledger;
 mod local;
@@ -13,9 +14,10 @@ mod sliding;
 mod told;
 mod window;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderMap;
+use db::Db;
 use llm::Error;
 
 use crate::Call;
@@ -126,6 +128,39 @@ impl Quotas {
         });
         let counting = counting.collect();
         Ok(Reserved { held: Some(Held { claims, counting, ledger: Arc::clone(&self.ledger) }), headers })
+    }
+}
+
+/// Keeps what is spent in a database; begins once [`Self::open`] is called, and does nothing where a Redis counts.
+#[derive(Default)]
+pub(crate) struct KeptBudgets(Mutex<Option<(Db, Arc<Ledger>)>>);
+
+impl KeptBudgets {
+    /// Reads what was spent before into the ledger of these quotas.
+    pub(crate) async fn open(&self, db: Db, quotas: &Quotas, now_unix_s: i64) -> db::Result<()> {
+        if let Some(local) = quotas.ledger.alone() {
+            local.restore(database::read(&db, now_unix_s).await?);
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((db, Arc::clone(&quotas.ledger)));
+        Ok(())
+    }
+
+    /// Writes down what has been spent since the last time.
+    pub(crate) async fn write(&self) -> db::Result<()> {
+        let opened = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((db, ledger)) = opened else { return Ok(()) };
+        let Some(local) = ledger.alone() else { return Ok(()) };
+        let mut spent = local.unwritten();
+        while !spent.is_empty() {
+            let mut rest = spent.split_off(spent.len().min(database::TOGETHER_MAX));
+            if let Err(error) = database::add(&db, spent.clone()).await {
+                spent.append(&mut rest);
+                local.is_unwritten(spent);
+                return Err(error);
+            }
+            spent = rest;
+        }
+        Ok(())
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     if let Some(gateway) = &gateway {
         gateway.use_database(db.clone()).await?;
         gateway.use_keys(db.clone()).await?;
+        gateway.use_budgets(db.clone()).await?;
     }
     let tracking = Tracking::open(db.clone(), artifacts).await?.with_limits(config.limits.clone());
     let admin = admin_options.map(|it| admin::open(db, &tracking, it));
@@ -140,6 +141,7 @@ pub(crate) async fn gateway_alone(
     }
     if let Some(db) = &db {
         gateway.use_keys(db.clone()).await?;
+        gateway.use_budgets(db.clone()).await?;
     }
     let followed = db.map(|it| admin::endpoints_of(it, options));
     if let Some(admin) = &followed {

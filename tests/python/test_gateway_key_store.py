@@ -79,6 +79,22 @@ def test_a_key_lives_in_the_database(database, config, tmp_path):
                 call(server, gone)
 
 
+def test_a_budget_outlives_the_server(database, config, tmp_path):
+    """A call of the mock's 8 tokens costs 0.8 USD, and the second would exceed one."""
+    described = json.loads(config.read_text())
+    described |= {"auth": "with_keys", "budgets": [{"per": "all", "usd": 1, "window": "120 months"}]}
+    described["prices"] = [{"provider": "vllm", "model": "mock", "input": 0, "output": 100000}]
+    config.write_text(json.dumps(described))
+    asked = lambda server: server.post("/v1/chat/completions", json={"model": "chat", "messages": ASKED, "max_tokens": 4})  # noqa: E731
+    with tidegate.serve(tmp_path, gateway_config=config, database=database) as server:
+        assert asked(server).status_code == 200
+    [(spent,)] = execute(database, "SELECT used FROM tidegate_budgets")
+    assert spent == 800_000_000
+    with tidegate.serve(tmp_path, gateway_config=config, database=database) as server:
+        refused = asked(server)
+        assert refused.status_code == 429 and "of which 0.8 USD are used" in refused.text, refused.text
+
+
 def test_tables_for_people(config, tmp_path):
     with tidegate.serve(tmp_path, gateway_config=config, database=f"sqlite:///{tmp_path}/mlflow.db", env=ENV) as server:
         env = ENV | {"TIDEGATE_SERVER": server.url}

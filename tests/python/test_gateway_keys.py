@@ -4,11 +4,13 @@ limits that replicas hold together through a real Redis."""
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
 import tidegate
+from mock_upstream import SLOW, MockUpstream
 
 ASKED = [{"role": "user", "content": "hi"}]
 LIMIT = 40
@@ -103,3 +105,62 @@ def test_without_redis_the_configuration_says_what_happens(redis, made, tmp_path
         assert set(seen) == expected
         if on_failure == "local":
             assert seen.count(200) == LIMIT
+
+
+@pytest.fixture
+def slow():
+    """An upstream whose streams halt after their first word until they are told to go on."""
+    upstream = MockUpstream()
+    yield upstream
+    upstream.go_on.set()
+    upstream.close()
+
+
+def until(what, seconds: float = 20):
+    """Tries until it succeeds: what replicas tell each other takes a moment."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_replicas_count_calls_at_once_together(redis, made, tmp_path, slow):
+    limits = [{"per": "key", "concurrent": 2}]
+    file = config(tmp_path, slow, keys=[made["entry"]], limits=limits, redis={"url": redis.url})
+    file.write_text(file.read_text().replace('"mock"', f'"{SLOW}"'))
+    start = lambda: tidegate.Server.start("gateway", "--config", file)  # noqa: E731
+    with start() as one, start() as two:
+        clients = [client(it, made["key"]) for it in (one, two)]
+        streams = [it.chat.completions.create(model="chat", messages=ASKED, stream=True) for it in clients]
+        for stream in streams:
+            next(iter(stream))
+        for it in clients:
+            with pytest.raises(openai.RateLimitError, match="2 calls at once for key `ci`") as refused:
+                it.chat.completions.create(model="chat", messages=ASKED)
+            assert refused.value.response.headers["retry-after"] == "1"
+        streams[0].close()  # who leaves gives the place back
+        until(lambda: statuses_of(two, made["key"]) == 200)
+        slow.go_on.set()
+        assert list(streams[1])
+        until(lambda: statuses_of(one, made["key"]) == 200)
+
+
+def test_replicas_settle_what_they_reserved(redis, made, tmp_path, upstream):
+    """A call reserves more than half of the limit and uses a fiftieth: the next one fits once that is told."""
+    limits = [{"per": "key", "tokens": 1000, "window": "month"}]
+    file = config(tmp_path, upstream, keys=[made["entry"]], limits=limits, redis={"url": redis.url})
+    start = lambda: tidegate.Server.start("gateway", "--config", file)  # noqa: E731
+    with start() as one, start() as two:
+        for server in (one, two, one):
+            until(lambda server=server: statuses_of(server, made["key"], max_tokens=600) == 200)
+        refused = two.post("/v1/chat/completions", json={"model": "chat", "messages": ASKED, "max_tokens": 1000}, headers=sent(made["key"]))
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 31 * 86_400 * 13 // 12
+
+
+def sent(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def statuses_of(server, key: str, **fields) -> int:
+    return server.post("/v1/chat/completions", json={"model": "chat", "messages": ASKED} | fields, headers=sent(key)).status_code

@@ -86,6 +86,14 @@ impl Ledger {
         }
     }
 
+    /// The counts of this process, where nobody else counts.
+    pub(super) fn alone(&self) -> Option<&Local> {
+        match self {
+            Self::Local(it) => Some(it),
+            Self::Shared(_) => None,
+        }
+    }
+
     /// Puts other amounts in the place of those that were reserved. Never waits.
     pub(super) fn settle(&self, changes: Vec<(Claim, u64)>) {
         if changes.is_empty() {

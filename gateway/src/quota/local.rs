@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::Measure;
 use super::ledger::{Claim, Refused, Stretch};
 use super::sliding::Ring;
 
@@ -19,12 +20,28 @@ struct Counts {
     by_name: HashMap<String, Count>,
     /// Twice the counts that were left when they were last swept.
     sweep_at: usize,
+    /// The budgets whose count has changed since it was last written down.
+    changed: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Count {
     used: Used,
     ends_unix_s: i64,
+    /// What of it is written down.
+    written: u64,
+    /// Whether it stands among those that have changed.
+    has_changed: bool,
+}
+
+/// What was spent of a budget, or how much more it is than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// The name of the count.
+    pub(super) count: String,
+    /// Nanodollars.
+    pub(super) used: i64,
+    pub(super) ends_unix_s: i64,
 }
 
 #[derive(Debug)]
@@ -67,12 +84,61 @@ impl Local {
             // One that was swept has ended, and nobody asks for it any more.
             if let Some(count) = counts.by_name.get_mut(&claim.count) {
                 count.settle(claim, *took);
+                counts.note(claim);
+            }
+        }
+    }
+
+    /// Adds what was spent before this process began.
+    pub(super) fn restore(&self, spent: Vec<Spent>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Spent { count, used, ends_unix_s } in spent {
+            let before = u64::try_from(used).unwrap_or(0);
+            let count = counts.by_name.entry(count).or_insert_with(|| Count::whole(ends_unix_s));
+            count.written = count.written.saturating_add(before);
+            if let Used::Whole(used) = &mut count.used {
+                *used = used.saturating_add(before);
+            }
+        }
+    }
+
+    /// Takes what has been spent of budgets since the last time, to be written down.
+    pub(super) fn unwritten(&self) -> Vec<Spent> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = std::mem::take(&mut counts.changed);
+        let spent = changed.into_iter().filter_map(|name| {
+            let count = counts.by_name.get_mut(&name)?;
+            count.has_changed = false;
+            let Used::Whole(used) = count.used else { return None };
+            let more = signed(used) - signed(count.written);
+            count.written = used;
+            (more != 0).then_some(Spent { count: name, used: more, ends_unix_s: count.ends_unix_s })
+        });
+        spent.collect()
+    }
+
+    /// Takes back what could not be written down; it is part of the next time.
+    pub(super) fn is_unwritten(&self, spent: Vec<Spent>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Spent { count: name, used, .. } in spent {
+            let Some(count) = counts.by_name.get_mut(&name) else { continue };
+            count.written = u64::try_from(signed(count.written) - used).unwrap_or(0);
+            if !std::mem::replace(&mut count.has_changed, true) {
+                counts.changed.push(name);
             }
         }
     }
 }
 
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
 impl Count {
+    fn whole(ends_unix_s: i64) -> Self {
+        Self { used: Used::Whole(0), ends_unix_s, written: 0, has_changed: false }
+    }
+
     fn used(&mut self, claim: &Claim) -> u64 {
         match (&mut self.used, claim.stretch) {
             (Used::Slots(ring), Stretch::Sliding(slide)) => ring.used(slide.current),
@@ -118,15 +184,29 @@ impl Count {
 impl Counts {
     fn add(&mut self, claim: &Claim) -> u64 {
         if !self.by_name.contains_key(&claim.count) {
-            let used = match claim.stretch {
-                Stretch::Sliding(_) => Used::Slots(Box::default()),
-                Stretch::Calendar | Stretch::UnderWay(_) => Used::Whole(0),
-            };
-            self.by_name.insert(claim.count.clone(), Count { used, ends_unix_s: claim.ends_unix_s });
+            let mut count = Count::whole(claim.ends_unix_s);
+            if matches!(claim.stretch, Stretch::Sliding(_)) {
+                count.used = Used::Slots(Box::default());
+            }
+            self.by_name.insert(claim.count.clone(), count);
         }
         let Some(count) = self.by_name.get_mut(&claim.count) else { return claim.amount };
         count.add(claim);
-        count.used(claim)
+        let used = count.used(claim);
+        self.note(claim);
+        used
+    }
+
+    /// Takes note that a count has changed, if it is a budget's.
+    fn note(&mut self, claim: &Claim) {
+        if claim.measure != Measure::Usd {
+            return;
+        }
+        if let Some(count) = self.by_name.get_mut(&claim.count)
+            && !std::mem::replace(&mut count.has_changed, true)
+        {
+            self.changed.push(claim.count.clone());
+        }
     }
 
     fn sweep(&mut self, now_unix_s: i64) {
@@ -140,7 +220,6 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::Measure;
     use crate::quota::sliding::Slide;
 
     fn claim(count: &str, amount: u64, limit: Option<u64>, ends_unix_s: i64) -> Claim {
@@ -191,6 +270,28 @@ mod tests {
         assert_eq!(local.reserve(std::slice::from_ref(&calls), 0), full(0, 1, i64::MAX));
         local.settle(&[(calls.clone(), 0)]);
         assert_eq!(local.reserve(&[calls], 0), Ok(vec![1]));
+    }
+
+    #[test]
+    fn what_is_spent_is_written_down_once_and_restored() {
+        let local = Local::default();
+        let budget = |amount| Claim { measure: Measure::Usd, ..claim("b", amount, Some(100), 60) };
+        let spent = |used| Spent { count: "b".to_owned(), used, ends_unix_s: 60 };
+        assert_eq!(local.reserve(&[budget(30), claim("r", 1, None, 60)], 0), Ok(vec![30, 1]));
+        assert_eq!(local.unwritten(), [spent(30)]);
+        assert_eq!(local.unwritten(), []);
+        local.settle(&[(budget(30), 10)]);
+        assert_eq!(local.unwritten(), [spent(-20)]);
+        // The database failed: the next time tells both.
+        local.is_unwritten(vec![spent(-20)]);
+        assert_eq!(local.reserve(&[budget(5)], 0), Ok(vec![15]));
+        assert_eq!(local.unwritten(), [spent(-15)]);
+
+        let next = Local::default();
+        assert_eq!(next.reserve(&[budget(1)], 0), Ok(vec![1]));
+        next.restore(vec![spent(15)]);
+        assert_eq!(next.unwritten(), [spent(1)]);
+        assert_eq!(next.reserve(&[budget(85)], 0), full(0, 16, 60));
     }
 
     #[test]

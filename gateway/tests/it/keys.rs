@@ -224,3 +224,25 @@ async fn calls_under_way_hold_their_places_to_their_end() {
     provider.will(answer(1));
     assert_eq!(ask(&gateway, ANN, "/v1/chat/completions", &hello(Some("chat"))).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_budget_outlives_the_gateway() {
+    let provider = Provider::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let db = db::Db::open(&format!("sqlite:///{}", folder.path().join("spent.db").display())).await.unwrap();
+    // A call reserves 0.256 USD and takes 0.1.
+    let rest = "budgets:\n  - {per: team, usd: 0.45, window: 10 months}\n";
+    for (calls, last) in [(2, 200), (1, 429)] {
+        let gateway = TestGateway::start(&yaml(rest), &provider).await;
+        gateway.gateway.use_budgets(db.clone()).await.unwrap();
+        for call in 1..=calls {
+            provider.will(answer(100));
+            let (status, _, body) = ask(&gateway, ANN, "/v1/chat/completions", &hello(Some("chat"))).await;
+            assert_eq!(status, if call == calls { last } else { 200 }, "{body}");
+        }
+        gateway.gateway.flush().await;
+    }
+    let spent: (i64, i64) =
+        db.fetch_one("SELECT COUNT(*), CAST(SUM(used) AS BIGINT) FROM tidegate_budgets", vec![]).await.unwrap();
+    assert_eq!(spent, (1, 200_000_000));
+}
