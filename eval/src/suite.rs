@@ -2,7 +2,6 @@
 
 mod build;
 mod duration;
-pub(crate) mod node;
 mod overrides;
 mod refuse;
 pub(crate) mod schema;
@@ -164,7 +163,7 @@ impl Suite {
 
     /// Like [`Suite::load`], with the text given; `path` is what messages name and where relative paths start.
     pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Self> {
-        let mut document = node::Node::parse(text).map_err(|error| {
+        let mut document = yaml::Node::parse(text).map_err(|error| {
             let at = error.location().map(|it| format!(":{}:{}", it.line(), it.column())).unwrap_or_default();
             let message = error.without_snippet().to_string();
             Error::Config(format!("{}{at}: not valid YAML: {message}", path.display()))

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
+use yaml::Node;
 
 use crate::ConfigError;
 use crate::access::{AccessConfig, Hasher};
@@ -41,7 +41,7 @@ use crate::screen::ScreenConfig;
 pub(crate) use database::{Origin, endpoint_of, moment_of, rules_of_key};
 pub(crate) use settings::{Form, Setting, Settings};
 use settings::{Outside, World, suggest};
-use tree::{Node, Place, Table};
+use tree::{Place, Table};
 
 /// Bytes that a configuration file may have: a thousand times what the largest seen has, so that a wrong path (a
 /// model, a database) is refused before it fills the memory.
@@ -178,7 +178,7 @@ impl Config {
             let words = format!("it has more than {FILE_BYTES_MAX} bytes, which is no configuration");
             return Err(unreadable(std::io::Error::other(words)));
         }
-        let root: Spanned<Node> = serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
+        let root: Node = serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             line: error.location().map_or(0, |it| it.line()),
             // Without the excerpt, which might show a key.

@@ -25,6 +25,7 @@ mod raw;
 mod remote;
 mod scrub;
 mod tgi;
+mod tools;
 mod upstream;
 mod vectors;
 mod vertex;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Serializer, Value};
 
@@ -90,17 +91,30 @@ pub fn repr_set<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     format!("{{{}}}", &list[1..list.len() - 1])
 }
 
-/// JSON as `json.dumps` writes it, so that the texts in the database are MLflow's to the byte: with `, ` and `: ` between its parts, and in ASCII.
-pub fn dumps(value: &Value) -> String {
-    let mut bytes = Vec::new();
-    serde::Serialize::serialize(value, &mut Serializer::with_formatter(&mut bytes, Python))
-        .expect("a JSON value is written into memory");
-    String::from_utf8(bytes).expect("ASCII is UTF-8")
+/// JSON as `json.dumps` writes it, in ASCII.
+pub fn dumps<T: Serialize + ?Sized>(value: &T) -> String {
+    written(value, Style { is_ascii: true })
 }
 
-struct Python;
+/// JSON as `json.dumps(…, ensure_ascii=False)` writes it: letters stay as they are.
+pub fn dumps_unicode<T: Serialize + ?Sized>(value: &T) -> String {
+    written(value, Style { is_ascii: false })
+}
 
-impl Formatter for Python {
+fn written<T: Serialize + ?Sized>(value: &T, style: Style) -> String {
+    let mut bytes = Vec::new();
+    value
+        .serialize(&mut Serializer::with_formatter(&mut bytes, style))
+        .expect("our values have text keys and go to memory");
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
+/// A space after `:` and `,`, and numbers as Python prints them.
+struct Style {
+    is_ascii: bool,
+}
+
+impl Formatter for Style {
     fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, is_first: bool) -> io::Result<()> {
         if is_first { Ok(()) } else { writer.write_all(b", ") }
     }
@@ -113,7 +127,14 @@ impl Formatter for Python {
         writer.write_all(b": ")
     }
 
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        writer.write_all(float(value).as_bytes())
+    }
+
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if !self.is_ascii || fragment.is_ascii() {
+            return writer.write_all(fragment.as_bytes());
+        }
         for letter in fragment.chars() {
             if letter.is_ascii() {
                 writer.write_all(&[letter as u8])?;
@@ -127,11 +148,23 @@ impl Formatter for Python {
     }
 }
 
+/// The shortest digits that read back as `value`: with an exponent of two digits below 1e-4 and from 1e16 on.
+pub fn float(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().expect("Rust writes an integer after the e");
+    if (-4..16).contains(&exponent) {
+        return format!("{value:?}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{dumps, repr_list};
+    use super::*;
 
     #[test]
     fn texts_are_pythons() {
@@ -143,5 +176,36 @@ mod tests {
     #[test]
     fn texts_are_shown_as_python_shows_them() {
         assert_eq!(repr_list(["a", "it's", "x\n", "'\""]), r#"['a', "it's", 'x\n', '\'"']"#);
+    }
+
+    #[test]
+    fn json_as_python_writes_it() {
+        let check = |value: Value, expect| assert_eq!(dumps_unicode(&value), expect);
+        check(
+            json!({"q": "hi", "n": 3, "l": [1, 2.5, null, true]}),
+            r#"{"q": "hi", "n": 3, "l": [1, 2.5, null, true]}"#,
+        );
+        check(json!({}), "{}");
+        check(json!([]), "[]");
+        check(json!("hé\n\"文\""), "\"hé\\n\\\"文\\\"\"");
+        check(json!(1.5e-6), "1.5e-06");
+        check(json!(1e22), "1e+22");
+    }
+
+    #[test]
+    fn floats_as_python_writes_them() {
+        let check = |value: f64, expect| assert_eq!(float(value), expect);
+        check(0.0, "0.0");
+        check(-0.0, "-0.0");
+        check(1.0, "1.0");
+        check(0.1, "0.1");
+        check(0.0001, "0.0001");
+        check(0.00001, "1e-05");
+        check(3e-6, "3e-06");
+        check(123_456_789.125, "123456789.125");
+        check(1e15, "1000000000000000.0");
+        check(1e16, "1e+16");
+        check(1.5e300, "1.5e+300");
+        check(5e-324, "5e-324");
     }
 }

@@ -7,8 +7,8 @@ mod targets;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use yaml::{Kind, Node};
 
-use super::node::{Kind, Node};
 use super::{Compare, Output, Overrides, Param, Suite, Task, located, refuse};
 use crate::gate::Gate;
 use crate::metric::{Fault, Metric};
@@ -132,7 +132,7 @@ impl Builder<'_> {
 
     fn params(&self) -> Result<Vec<Param>> {
         let Some(Node { kind: Kind::Map(entries), .. }) = self.document.get("params") else { return Ok(Vec::new()) };
-        let param = |entry: &super::node::Entry| {
+        let param = |entry: &yaml::Entry| {
             if ["stream", "n", "messages", "prompt", "model"].contains(&entry.key.as_str()) {
                 let message = format!("`params.{0}`: `{0}` is set by the runner and cannot be a parameter", entry.key);
                 return Err(self.wrong_at(entry.line, &message));

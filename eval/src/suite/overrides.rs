@@ -1,6 +1,7 @@
 //! What the command line changes in a suite.
 
-use super::node::{Kind, Node};
+use yaml::{Kind, Node};
+
 use crate::{Error, Result};
 
 /// The command line's part of a suite: `--set`, `--only`, `--limit`, `--tracking`, `--no-cache`.

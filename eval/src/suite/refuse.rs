@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::node::{Kind, Node};
+use yaml::{Kind, Node};
+
 use crate::{Error, Result};
 
 /// A key that is refused wherever it stands, with the reason that a reader sees.

@@ -5,8 +5,8 @@
 
 use regex::Regex;
 use serde_json::{Map, Value};
+use yaml::{Entry, Kind, Node};
 
-use super::node::{Entry, Kind, Node, words};
 use crate::error::nearest;
 
 /// The JSON Schema of the suite format, for editors and for `tidegate eval schema`.
@@ -45,7 +45,7 @@ impl<'a> Checker<'a> {
             && !type_names(types).iter().any(|it| has_type(node, it))
         {
             let expected = type_names(types).join(" or ").replace("object", "map").replace("array", "list");
-            return Err(problem(node, path, &format!("expected {expected}, found {}", words(&node.kind))));
+            return Err(problem(node, path, &format!("expected {expected}, found {}", node.kind.words())));
         }
         match &node.kind {
             Kind::Map(_) => self.map(schema, node, path),
@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
             return Err(deepest);
         }
         let forms: Vec<String> = options.iter().map(|it| self.form(it)).collect();
-        Err(problem(node, path, &format!("{} is none of its forms: {}", words(&node.kind), forms.join(", "))))
+        Err(problem(node, path, &format!("{} is none of its forms: {}", node.kind.words(), forms.join(", "))))
     }
 
     /// A short description of what an alternative accepts.
@@ -187,7 +187,7 @@ fn one_of(values: &[Value], node: &Node, path: &[String]) -> Result<(), Problem>
         Kind::Text(text) => nearest(text, known.iter().map(String::as_str)),
         _ => format!("; known are {}", known.join(", ")),
     };
-    let mut found = problem(node, path, &format!("unknown value {}{hint}", words(&node.kind)));
+    let mut found = problem(node, path, &format!("unknown value {}{hint}", node.kind.words()));
     // A wrong word names the right list even among other forms.
     found.depth += 2 * usize::from(matches!(node.kind, Kind::Text(_)));
     Err(found)
@@ -219,7 +219,7 @@ fn range(schema: &Map<String, Value>, node: &Node, path: &[String]) -> Result<()
     } else {
         return Ok(());
     };
-    Err(problem(node, path, &format!("{} must be {wrong}", words(&node.kind))))
+    Err(problem(node, path, &format!("{} must be {wrong}", node.kind.words())))
 }
 
 fn pattern_words(pattern: &str) -> String {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
-use serde_saphyr::Spanned;
+use yaml::Node;
 
 use super::settings::Outside;
-use super::tree::{Node, Place};
+use super::tree::Place;
 use super::{EndpointConfig, endpoint, keys, quotas};
 use crate::ConfigError;
 use crate::quota::Rule;
@@ -36,7 +36,7 @@ impl Origin {
 pub(crate) fn endpoint_of(described: &Value, origin: Origin) -> Result<EndpointConfig, ConfigError> {
     let file = Path::new("(database)");
     // JSON is YAML, so that one reader and its complaints serve both.
-    let root: Spanned<Node> = serde_saphyr::from_str(&described.to_string()).map_err(|error| ConfigError::Syntax {
+    let root: Node = serde_saphyr::from_str(&described.to_string()).map_err(|error| ConfigError::Syntax {
         file: file.to_owned(),
         line: 1,
         // Without the excerpt, which might show a key.
@@ -50,7 +50,7 @@ pub(crate) fn rules_of_key(section: &'static str, said: &Value) -> Result<Vec<Ru
     if said.is_null() {
         return Ok(Vec::new());
     }
-    let node: Spanned<Node> =
+    let node: Node =
         serde_saphyr::from_str(&said.to_string()).map_err(|error| format!("`{section}` cannot be read: {error}"))?;
     let place = Place::root(Path::new("(database)"), &node);
     let rules = if section == "budgets" { quotas::budgets_of_key(&place) } else { quotas::limits_of_key(&place) };

@@ -1,107 +1,10 @@
-//! YAML as a tree that remembers lines, and the reader that turns its tables into values with exact complaints.
+//! The reader that turns the tables of a YAML tree into values, with exact complaints.
 
-use std::fmt;
 use std::path::Path;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use yaml::{Kind, Node};
 
 use crate::ConfigError;
-
-/// Any YAML value.
-#[derive(Debug, Clone)]
-pub(super) enum Node {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    List(Vec<Spanned<Node>>),
-    Table(Vec<(Spanned<String>, Spanned<Node>)>),
-}
-
-impl Node {
-    /// How messages show this value.
-    fn show(&self) -> String {
-        match self {
-            Self::Null => "nothing".to_owned(),
-            Self::Bool(value) => format!("`{value}`"),
-            Self::Int(value) => format!("`{value}`"),
-            Self::Float(value) => format!("`{value}`"),
-            Self::Text(value) => format!("`{value}`"),
-            Self::List(_) => "a list".to_owned(),
-            Self::Table(_) => "a table".to_owned(),
-        }
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Int(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Node::Text(value.to_string()), Node::Int))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Float(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Node, E> {
-        Ok(Node::Text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Table(entries))
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
 
 /// A value of the file together with where it stands.
 #[derive(Clone)]
@@ -109,12 +12,12 @@ pub(super) struct Place<'a> {
     file: &'a Path,
     key: String,
     line: u64,
-    node: &'a Node,
+    kind: &'a Kind,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn root(file: &'a Path, node: &'a Spanned<Node>) -> Self {
-        Self { file, key: String::new(), line: node.referenced.line().max(1), node: &node.value }
+    pub(super) fn root(file: &'a Path, node: &'a Node) -> Self {
+        Self { file, key: String::new(), line: node.line.max(1), kind: &node.kind }
     }
 
     pub(super) fn file(&self) -> &'a Path {
@@ -130,7 +33,7 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn is_null(&self) -> bool {
-        matches!(self.node, Node::Null)
+        matches!(self.kind, Kind::Null)
     }
 
     /// A complaint about this value.
@@ -139,8 +42,16 @@ impl<'a> Place<'a> {
         ConfigError::Invalid { file: self.file.to_owned(), line: self.line, key, message: message.into() }
     }
 
+    /// How messages show this value.
+    fn show(&self) -> String {
+        match self.kind {
+            Kind::Map(_) => "a table".to_owned(),
+            kind => kind.words(),
+        }
+    }
+
     pub(super) fn wrong(&self, wanted: &str) -> ConfigError {
-        self.error(format!("must be {wanted}, but is {}", self.node.show()))
+        self.error(format!("must be {wanted}, but is {}", self.show()))
     }
 
     /// As [`Self::wrong`], for values that must not be shown.
@@ -149,18 +60,18 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn text(&self) -> Result<&'a str, ConfigError> {
-        match self.node {
-            Node::Text(text) if !text.trim().is_empty() => Ok(text),
-            Node::Int(_) | Node::Float(_) | Node::Bool(_) => {
-                Err(self.error(format!("must be text, but is {}; put it into quotes", self.node.show())))
+        match self.kind {
+            Kind::Text(text) if !text.trim().is_empty() => Ok(text),
+            Kind::Int(_) | Kind::Float(_) | Kind::Bool(_) => {
+                Err(self.error(format!("must be text, but is {}; put it into quotes", self.show())))
             }
             _ => Err(self.wrong("text")),
         }
     }
 
     pub(super) fn secret_text(&self) -> Result<&'a str, ConfigError> {
-        match self.node {
-            Node::Text(text) if !text.trim().is_empty() => Ok(text),
+        match self.kind {
+            Kind::Text(text) if !text.trim().is_empty() => Ok(text),
             _ => {
                 Err(self
                     .wrong_unseen("text: a key, `$NAME` of a variable that holds it, or the path of a file with it"))
@@ -170,61 +81,61 @@ impl<'a> Place<'a> {
 
     /// The value as JSON.
     pub(super) fn json(&self) -> serde_json::Value {
-        json(self.node)
+        self.kind.to_value()
     }
 
     pub(super) fn bool(&self) -> Result<bool, ConfigError> {
-        match self.node {
-            Node::Bool(value) => Ok(*value),
+        match self.kind {
+            Kind::Bool(value) => Ok(*value),
             _ => Err(self.wrong("true or false")),
         }
     }
 
     /// A number as it is written, digits and a point; `None` for anything else.
     pub(super) fn digits(&self) -> Option<String> {
-        match self.node {
-            Node::Int(value) => Some(value.to_string()),
-            Node::Float(value) => Some(value.to_string()),
-            Node::Text(text) => Some(text.trim().to_owned()),
+        match self.kind {
+            Kind::Int(value) => Some(value.to_string()),
+            Kind::Float(value) => Some(value.to_string()),
+            Kind::Text(text) => Some(text.trim().to_owned()),
             _ => None,
         }
     }
 
     /// A whole number of at least `min`.
     pub(super) fn count(&self, min: u32) -> Result<u32, ConfigError> {
-        match self.node {
-            Node::Int(value) => u32::try_from(*value).ok().filter(|it| *it >= min),
+        match self.kind {
+            Kind::Int(value) => u32::try_from(*value).ok().filter(|it| *it >= min),
             _ => None,
         }
         .ok_or_else(|| self.wrong(&format!("a whole number of at least {min}")))
     }
 
     pub(super) fn is_list(&self) -> bool {
-        matches!(self.node, Node::List(_))
+        matches!(self.kind, Kind::List(_))
     }
 
     pub(super) fn list(&self) -> Result<Vec<Place<'a>>, ConfigError> {
-        let Node::List(items) = self.node else { return Err(self.wrong("a list")) };
+        let Kind::List(items) = self.kind else { return Err(self.wrong("a list")) };
         Ok(items
             .iter()
             .enumerate()
             .map(|(index, item)| Place {
                 file: self.file,
                 key: format!("{}[{index}]", self.key),
-                line: item.referenced.line(),
-                node: &item.value,
+                line: item.line,
+                kind: &item.kind,
             })
             .collect())
     }
 
     pub(super) fn table(&self) -> Result<Table<'a>, ConfigError> {
-        let Node::Table(entries) = self.node else { return Err(self.wrong("a table of keys and values")) };
+        let Kind::Map(entries) = self.kind else { return Err(self.wrong("a table of keys and values")) };
         let entries = entries
             .iter()
-            .map(|(key, item)| {
-                let path = if self.key.is_empty() { key.value.clone() } else { format!("{}.{}", self.key, key.value) };
-                let place = Place { file: self.file, key: path, line: key.referenced.line(), node: &item.value };
-                (key.value.as_str(), place)
+            .map(|entry| {
+                let key = if self.key.is_empty() { entry.key.clone() } else { format!("{}.{}", self.key, entry.key) };
+                let place = Place { file: self.file, key, line: entry.line, kind: &entry.value.kind };
+                (entry.key.as_str(), place)
             })
             .collect();
         Ok(Table { place: self.clone(), entries })
@@ -275,20 +186,6 @@ impl<'a> Table<'a> {
             stranger(key, &place, known)?;
         }
         Ok(())
-    }
-}
-
-fn json(node: &Node) -> serde_json::Value {
-    match node {
-        Node::Null => serde_json::Value::Null,
-        Node::Bool(value) => (*value).into(),
-        Node::Int(value) => (*value).into(),
-        Node::Float(value) => (*value).into(),
-        Node::Text(value) => value.clone().into(),
-        Node::List(items) => items.iter().map(|it| json(&it.value)).collect(),
-        Node::Table(entries) => {
-            serde_json::Value::Object(entries.iter().map(|(key, it)| (key.value.clone(), json(&it.value))).collect())
-        }
     }
 }
 

@@ -11,8 +11,6 @@ use llm::Error;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-pub(super) use request::narrowed;
-
 use super::openai::{header_value, sensitive};
 use super::upstream::bad_gateway;
 use super::{Clients, Outgoing, Protocol, Provider, Remote};

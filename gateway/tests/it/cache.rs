@@ -233,7 +233,7 @@ async fn streams_replay_as_streams_and_only_whole_ones() {
 #[test]
 fn a_wrong_cache_is_told_with_its_place() {
     for (cache, expected) in [
-        ("store: disk", "`endpoints[0].cache.store`: `disk` keeps no answers; write `memory` or `database`"),
+        ("store: disk", "`endpoints[0].cache.store`: `disk` keeps no answers; write `memory`, `database` or `redis`"),
         ("ttl: soon", "`endpoints[0].cache.ttl`: must be a stretch of time, such as 30s, 5m, 1h or 7d, but is `soon`"),
         ("ttl: 0s", "must be a stretch of time"),
         ("max_bytes: 1TB", "`endpoints[0].cache.max_bytes`: must be an amount of bytes"),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use yaml::{Kind, Node};
 
-use super::super::node::{Kind, Node};
 use super::super::refuse::unsupported;
 use super::Builder;
 use crate::Result;

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use yaml::{Kind, Node};
 
-use super::super::node::{Kind, Node};
 use super::super::{Budget, CacheMode, ErrorsMax, Retries, Run, Suite, duration};
 use super::Builder;
 use crate::Result;
@@ -115,7 +115,7 @@ impl Builder<'_> {
                 usize::try_from(*count).map(|it| Some(ErrorsMax::Count(it))).map_err(|_| wrong(&count.to_string()))
             }
             Kind::Float(share) if (0.0..1.0).contains(share) => Ok(Some(ErrorsMax::Share(*share))),
-            other => Err(wrong(&super::super::node::words(other))),
+            other => Err(wrong(&other.words())),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The `targets` section.
 
 use serde_json::{Map, Value};
+use yaml::{Entry, Kind as NodeKind, Node};
 
-use super::super::node::{Entry, Kind as NodeKind, Node};
 use super::super::refuse::unsupported;
 use super::Builder;
 use crate::Result;

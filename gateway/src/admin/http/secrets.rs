@@ -34,7 +34,7 @@ async fn create(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
     check_secret(&secret)?;
     let id = new_id("s");
     let shown = masked(&secret);
-    let sealed = admin.keyring().seal(&dumps(&secret.into()), &id, &name).await?;
+    let sealed = admin.keyring().seal(&dumps(&secret), &id, &name).await?;
     let auth_config = Some(auth_config).filter(|it| !it.is_empty()).map(Value::from);
     let new = NewSecret { id, name, sealed, masked: shown, provider, auth_config, created_by };
     let info = admin.store().create_secret(new).await?;
@@ -59,7 +59,7 @@ async fn update(State(admin): State<Admin>, mut fields: Fields) -> Result<Json<V
     } else {
         let shown = masked(&secret);
         let name = admin.store().secret(&id).await?.secret_name;
-        Some((admin.keyring().seal(&dumps(&secret.into()), &id, &name).await?, shown))
+        Some((admin.keyring().seal(&dumps(&secret), &id, &name).await?, shown))
     };
     let info = admin.store().update_secret(&id, SecretChange { value, auth_config, updated_by }).await?;
     Ok(Json(json!({"secret": info.to_json()})))

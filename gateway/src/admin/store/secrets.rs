@@ -155,7 +155,7 @@ impl Store {
         }
         if let Some(auth_config) = change.auth_config {
             sets.push("auth_config = ?");
-            let text = (!auth_config.is_empty()).then(|| dumps(&auth_config.into()));
+            let text = (!auth_config.is_empty()).then(|| dumps(&auth_config));
             args.push(text.into());
         }
         args.push(id.into());

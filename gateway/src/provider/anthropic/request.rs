@@ -11,7 +11,7 @@ use content::{blocks, tool_result, tool_use};
 use options::{translate_rest, typed};
 
 use crate::losses::Losses;
-pub(in crate::provider) use tools::narrowed;
+use crate::provider::tools::narrowed;
 
 /// The body. Fields that a chat does not know pass through, so that Anthropic's own (`thinking`, `container`…) work,
 /// and Anthropic itself refuses what neither knows.

@@ -6,6 +6,7 @@ use llm::{Content, Error, Message, Part, Rest, ToolCall};
 use serde_json::{Value, json};
 
 use crate::provider::media::{address, inline};
+use crate::provider::tools::{answered, arguments};
 
 /// The names that documents of one request have so far: Converse wants each to have its own.
 #[derive(Default)]
@@ -157,28 +158,12 @@ impl Names {
 
 /// A call that the model made, told back to it.
 pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
-    let arguments = call.function.arguments.trim();
-    let input: Value = if arguments.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_str(arguments).ok().filter(Value::is_object).ok_or_else(|| {
-            Error::invalid(
-                format!("{at}.function.arguments"),
-                format!("`{at}.function.arguments` must be a JSON object as text, but is {arguments}"),
-            )
-        })?
-    };
-    Ok(json!({"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": input}}))
+    Ok(json!({"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments(call, at)?}}))
 }
 
 /// What a tool gave.
 pub(super) fn tool_result(message: Message, at: &str, names: &mut Names) -> Result<Vec<Value>, Error> {
-    let id = message.tool_call_id.ok_or_else(|| {
-        Error::invalid(
-            format!("{at}.tool_call_id"),
-            format!("`{at}` has the role tool but no `tool_call_id`; name the call that it answers"),
-        )
-    })?;
+    let id = answered(message.tool_call_id, at)?;
     let mut points = Vec::from_iter(cache_point(&message.rest));
     let mut content = blocks(message.content, at, names)?;
     // Marks stand beside a result, not in it.

@@ -7,7 +7,7 @@ use super::content::{Names, blocks, cache_point, tool_result, tool_use};
 use super::options::{self, Options};
 use super::tools::tool_config;
 use crate::losses::Losses;
-use crate::provider::anthropic::narrowed;
+use crate::provider::tools::narrowed;
 
 pub(super) fn body(chat: Chat, model: &str, losses: &mut Losses) -> Result<Map<String, Value>, Error> {
     let Chat { messages, temperature, top_p, top_k, n, stop, mut tools, tool_choice, mut rest, .. } = chat;

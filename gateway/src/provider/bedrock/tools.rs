@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::content::cache_point;
 use crate::losses::Losses;
+use crate::provider::tools::{bad_choice, parameters};
 
 /// `toolConfig`; `None` where no tools are in play. A history in which tools were called needs one even then.
 pub(super) fn tool_config(
@@ -57,12 +58,6 @@ fn spec(tool: &Tool, at: &str, losses: &mut Losses) -> Result<Option<Value>, Err
     let function = tool.rest.get("function").and_then(Value::as_object).ok_or_else(|| {
         Error::invalid(at, format!("`{at}` is of the type `function` and must have a `function` with a `name`"))
     })?;
-    let mut schema = match function.get("parameters") {
-        Some(Value::Object(schema)) => schema.clone(),
-        _ => Map::new(),
-    };
-    schema.entry("type").or_insert("object".into());
-    schema.entry("properties").or_insert(json!({}));
     let mut spec = Map::new();
     spec.insert("name".to_owned(), function.get("name").cloned().unwrap_or_default());
     for name in ["description", "strict"] {
@@ -70,7 +65,7 @@ fn spec(tool: &Tool, at: &str, losses: &mut Losses) -> Result<Option<Value>, Err
             spec.insert(name.to_owned(), value.clone());
         }
     }
-    spec.insert("inputSchema".to_owned(), json!({"json": schema}));
+    spec.insert("inputSchema".to_owned(), json!({"json": parameters(function)}));
     Ok(Some(json!({"toolSpec": spec})))
 }
 
@@ -88,11 +83,4 @@ fn tool_choice(choice: Option<Value>) -> Result<Option<Value>, Error> {
         },
     };
     Ok(Some(choice))
-}
-
-fn bad_choice(value: &str) -> Error {
-    Error::invalid(
-        "tool_choice",
-        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
-    )
 }

@@ -4,8 +4,8 @@ use llm::{Chat, Content, Embed, EmbedInput, Error, Message, Role, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
-use crate::provider::anthropic::narrowed;
 use crate::provider::leftover::leave_out;
+use crate::provider::tools::{bad_choice, narrowed};
 
 /// OpenAI's fields that Cohere refuses.
 const UNKNOWN: [&str; 14] = [
@@ -211,13 +211,6 @@ fn tools(
         body.insert("strict_tools".to_owned(), true.into());
     }
     Ok(())
-}
-
-fn bad_choice(value: &str) -> Error {
-    Error::invalid(
-        "tool_choice",
-        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
-    )
 }
 
 pub(super) fn embed(embed: Embed, model: &str) -> Result<Map<String, Value>, Error> {

@@ -4,6 +4,8 @@ use llm::{Content, Error, Message, Part, Rest, ToolCall};
 use serde_json::{Value, json};
 
 use crate::losses::Losses;
+use crate::provider::media::inline;
+use crate::provider::tools::arguments;
 
 /// A content as parts.
 pub(super) fn parts(content: Option<Content>, at: &str, losses: &mut Losses) -> Result<Vec<Value>, Error> {
@@ -78,11 +80,9 @@ fn source(address: Option<&str>, named: Option<&str>, assumed: &str, at: &str) -
         )
     };
     let address = address.ok_or_else(wrong)?;
-    if let Some(data) = address.strip_prefix("data:") {
-        let (head, data) = data.split_once(',').ok_or_else(wrong)?;
-        let mime = head.strip_suffix(";base64").ok_or_else(wrong)?;
-        let mime = mime.split(';').next().filter(|it| !it.is_empty()).unwrap_or(assumed);
-        return Ok(json!({"inlineData": {"mimeType": mime, "data": data}}));
+    if let Some(bytes) = inline(address) {
+        let mime = Some(bytes.media_type).filter(|it| !it.is_empty()).unwrap_or(assumed);
+        return Ok(json!({"inlineData": {"mimeType": mime, "data": bytes.base64}}));
     }
     if !["https://", "http://", "gs://"].iter().any(|it| address.starts_with(it)) {
         return Err(wrong());
@@ -132,21 +132,10 @@ pub(super) fn signature(rest: &Rest) -> Option<Value> {
 
 /// A call that the model made, told back to it.
 pub(super) fn tool_call(call: &ToolCall, at: &str, losses: &mut Losses) -> Result<Value, Error> {
-    let arguments = call.function.arguments.trim();
-    let args: Value = if arguments.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_str(arguments).ok().filter(Value::is_object).ok_or_else(|| {
-            Error::invalid(
-                format!("{at}.function.arguments"),
-                format!("`{at}.function.arguments` must be a JSON object as text, but is {arguments}"),
-            )
-        })?
-    };
     if call.rest.contains_key("cache_control") {
         losses.add(format!("{at}.cache_control"), "is left out, because Gemini caches prompts by itself");
     }
-    let mut function = json!({"name": call.function.name, "args": args});
+    let mut function = json!({"name": call.function.name, "args": arguments(call, at)?});
     if !call.id.is_empty() {
         function["id"] = call.id.clone().into();
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::schema;
 use crate::losses::Losses;
+use crate::provider::tools::bad_choice;
 
 /// Tools that Google runs itself, by the names of their fields; they are asked for as `{"type": NAME, NAME: {…}}`.
 const OWN: [(&str, &str); 10] = [
@@ -116,11 +117,4 @@ fn named(choice: &Map<String, Value>) -> Result<Value, Error> {
         }
         _ => Err(bad()),
     }
-}
-
-fn bad_choice(value: &str) -> Error {
-    Error::invalid(
-        "tool_choice",
-        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
-    )
 }

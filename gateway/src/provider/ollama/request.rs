@@ -6,9 +6,9 @@ use llm::{Chat, Completion, Content, Embed, EmbedInput, Error, Message, Prompt, 
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
-use crate::provider::anthropic::narrowed;
 use crate::provider::leftover::leave_out;
 use crate::provider::media::{address, inline};
+use crate::provider::tools::{arguments, narrowed};
 
 /// Ollama's own fields beside `options`, which pass as they are.
 const OWN: [&str; 9] =
@@ -241,16 +241,7 @@ fn one(message: Message, at: &str, names: &HashMap<String, String>) -> Result<Va
     }
     let mut calls = Vec::with_capacity(message.tool_calls.len());
     for (index, call) in message.tool_calls.iter().enumerate() {
-        let arguments = call.function.arguments.trim();
-        let arguments: Value = if arguments.is_empty() {
-            json!({})
-        } else {
-            serde_json::from_str(arguments).ok().filter(Value::is_object).ok_or_else(|| {
-                let field = format!("{at}.tool_calls[{index}].function.arguments");
-                let message = format!("`{field}` must be a JSON object as text, but is {arguments}");
-                Error::invalid(field, message)
-            })?
-        };
+        let arguments = arguments(call, &format!("{at}.tool_calls[{index}]"))?;
         calls.push(json!({"id": call.id, "function": {"name": call.function.name, "arguments": arguments}}));
     }
     if !calls.is_empty() {

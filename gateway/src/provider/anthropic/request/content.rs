@@ -4,6 +4,8 @@ use llm::{Content, Error, Message, Part, ToolCall};
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
+use crate::provider::media::{address, inline};
+use crate::provider::tools::{answered, arguments};
 
 /// A content as blocks. Empty texts are left out, because Anthropic refuses them.
 pub(super) fn blocks(content: Option<Content>, at: &str, losses: &mut Losses) -> Result<Vec<Value>, Error> {
@@ -26,14 +28,7 @@ fn block(mut part: Part, at: &str, losses: &mut Losses) -> Result<Option<Value>,
     let mut block = match part.kind.as_str() {
         "text" => json!({"type": "text", "text": part.text.unwrap_or_default()}),
         "refusal" => json!({"type": "text", "text": part.rest.remove("refusal").unwrap_or_default()}),
-        "image_url" => {
-            let url = match part.rest.get("image_url") {
-                Some(Value::String(url)) => Some(url.as_str()),
-                Some(image) => image["url"].as_str(),
-                None => None,
-            };
-            json!({"type": "image", "source": source(url, at)?})
-        }
+        "image_url" => json!({"type": "image", "source": source(address(&part, "image_url"), at)?}),
         "file" => file(part.rest.get("file").unwrap_or(&Value::Null), at)?,
         "input_audio" => {
             losses.add(at, "is left out: Anthropic's models take no audio");
@@ -71,10 +66,8 @@ fn file(file: &Value, at: &str) -> Result<Value, Error> {
 fn source(url: Option<&str>, at: &str) -> Result<Value, Error> {
     let wrong = || Error::invalid(at, format!("`{at}` must have an `https://` address or a `data:…;base64,…` one"));
     let url = url.ok_or_else(wrong)?;
-    if let Some(data) = url.strip_prefix("data:") {
-        let (head, data) = data.split_once(',').ok_or_else(wrong)?;
-        let media_type = head.strip_suffix(";base64").ok_or_else(wrong)?;
-        return Ok(json!({"type": "base64", "media_type": media_type, "data": data}));
+    if let Some(bytes) = inline(url) {
+        return Ok(json!({"type": "base64", "media_type": bytes.media_type, "data": bytes.base64}));
     }
     if url.starts_with("https://") || url.starts_with("http://") {
         return Ok(json!({"type": "url", "url": url}));
@@ -90,18 +83,8 @@ pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
             "type": "tool_use", "id": call.id, "name": custom["name"], "input": {"input": custom["input"]},
         }));
     }
-    let arguments = call.function.arguments.trim();
-    let input: Value = if arguments.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_str(arguments).ok().filter(Value::is_object).ok_or_else(|| {
-            Error::invalid(
-                format!("{at}.function.arguments"),
-                format!("`{at}.function.arguments` must be a JSON object as text, but is {arguments}"),
-            )
-        })?
-    };
-    let mut block = json!({"type": "tool_use", "id": call.id, "name": call.function.name, "input": input});
+    let mut block =
+        json!({"type": "tool_use", "id": call.id, "name": call.function.name, "input": arguments(call, at)?});
     if let Some(cache_control) = call.rest.get("cache_control") {
         block["cache_control"] = cache_control.clone();
     }
@@ -110,12 +93,7 @@ pub(super) fn tool_use(call: &ToolCall, at: &str) -> Result<Value, Error> {
 
 /// What a tool gave.
 pub(super) fn tool_result(message: Message, at: &str, losses: &mut Losses) -> Result<Value, Error> {
-    let id = message.tool_call_id.ok_or_else(|| {
-        Error::invalid(
-            format!("{at}.tool_call_id"),
-            format!("`{at}` has the role tool but no `tool_call_id`; name the call that it answers"),
-        )
-    })?;
+    let id = answered(message.tool_call_id, at)?;
     let mut block = json!({"type": "tool_result", "tool_use_id": id});
     match message.content {
         Some(Content::Text(text)) => block["content"] = text.into(),

@@ -4,6 +4,7 @@ use llm::{Error, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::losses::Losses;
+use crate::provider::tools::{bad_choice, parameters};
 
 /// The tools that Anthropic's models can call.
 pub(super) fn tools(tools: Vec<Tool>, losses: &mut Losses) -> Result<Vec<Value>, Error> {
@@ -18,19 +19,6 @@ pub(super) fn tools(tools: Vec<Tool>, losses: &mut Losses) -> Result<Vec<Value>,
     Ok(all)
 }
 
-/// A choice among some of the tools only: the others are not offered, and what is left is the choice's mode.
-pub(in crate::provider) fn narrowed(tools: &mut Vec<Tool>, choice: Option<Value>) -> Option<Value> {
-    let choice = choice?;
-    if choice["type"] != "allowed_tools" {
-        return Some(choice);
-    }
-    let allowed = choice.get("allowed_tools").unwrap_or(&choice);
-    let names: Vec<&Value> =
-        allowed["tools"].as_array().into_iter().flatten().map(|it| &it["function"]["name"]).collect();
-    tools.retain(|it| names.contains(&&it.rest.get("function").unwrap_or(&Value::Null)["name"]));
-    Some(allowed["mode"].clone())
-}
-
 fn tool(tool: Tool) -> Result<Value, Error> {
     if tool.kind != "function" {
         // One of Anthropic's own tools, written as Anthropic has it.
@@ -42,12 +30,6 @@ fn tool(tool: Tool) -> Result<Value, Error> {
         tool.rest.get("function").and_then(Value::as_object).ok_or_else(|| {
             Error::invalid("tools", "a tool of the type `function` must have a `function` with a `name`")
         })?;
-    let mut schema = match function.get("parameters") {
-        Some(Value::Object(schema)) => schema.clone(),
-        _ => Map::new(),
-    };
-    schema.entry("type").or_insert("object".into());
-    schema.entry("properties").or_insert(json!({}));
     let mut out = Map::new();
     out.insert("name".to_owned(), function.get("name").cloned().unwrap_or_default());
     for name in ["description", "strict"] {
@@ -55,7 +37,7 @@ fn tool(tool: Tool) -> Result<Value, Error> {
             out.insert(name.to_owned(), value.clone());
         }
     }
-    out.insert("input_schema".to_owned(), schema.into());
+    out.insert("input_schema".to_owned(), parameters(function).into());
     // Anthropic's own fields: `cache_control`, `defer_loading`…
     out.extend(tool.rest.iter().filter(|(name, _)| *name != "function").map(|(name, it)| (name.clone(), it.clone())));
     Ok(out.into())
@@ -81,11 +63,4 @@ pub(super) fn tool_choice(choice: Option<Value>, is_parallel_off: bool) -> Resul
         choice["disable_parallel_tool_use"] = true.into();
     }
     Ok(Some(choice))
-}
-
-fn bad_choice(value: &str) -> Error {
-    Error::invalid(
-        "tool_choice",
-        format!("`tool_choice` must be \"none\", \"auto\", \"required\" or a function of `tools`, but is {value}"),
-    )
 }

@@ -2,45 +2,57 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
 /// A value of the document and the line where it starts; line 0 is a value that came from the command line.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) line: u64,
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// Where the value starts, from 1; 0 where it stands in no file.
+    pub line: u64,
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// The shapes that a value can have.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Nothing, or `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number that fits 64 bits.
     Int(i64),
+    /// Any other number.
     Float(f64),
+    /// A text.
     Text(String),
+    /// Values in order.
     List(Vec<Node>),
+    /// Keys and values, in the order of the file.
     Map(Vec<Entry>),
 }
 
 /// One key of a map with its own line.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) line: u64,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key starts, from 1.
+    pub line: u64,
+    /// What stands under it.
+    pub value: Node,
 }
 
 impl Node {
     /// Reads a YAML (or JSON) document; `y`, `on` and their kin are words, as YAML 1.2 has it.
-    pub(crate) fn parse(text: &str) -> Result<Self, serde_saphyr::Error> {
+    pub fn parse(text: &str) -> Result<Self, serde_saphyr::Error> {
         serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
     }
 
     /// The value under `key`, where this is a map that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|it| it.key == key).map(|it| &it.value),
             _ => None,
@@ -48,7 +60,7 @@ impl Node {
     }
 
     /// The value under a dotted path.
-    pub(crate) fn at(&self, path: &str) -> Option<&Self> {
+    pub fn at(&self, path: &str) -> Option<&Self> {
         path.split('.').try_fold(self, |node, key| match &node.kind {
             Kind::List(items) => items.get(key.parse::<usize>().ok()?),
             _ => node.get(key),
@@ -56,7 +68,7 @@ impl Node {
     }
 
     /// Puts `value` under a dotted path, creating the maps on the way.
-    pub(crate) fn set(&mut self, path: &[&str], value: Self) -> Result<(), String> {
+    pub fn set(&mut self, path: &[&str], value: Self) -> Result<(), String> {
         let Some((key, rest)) = path.split_first() else {
             *self = value;
             return Ok(());
@@ -75,12 +87,12 @@ impl Node {
                 });
                 entries[position].value.set(rest, value)
             }
-            other => Err(format!("`{key}` would be a key of {}, which is no map", words(other))),
+            other => Err(format!("`{key}` would be a key of {}, which is no map", other.words())),
         }
     }
 
     /// Marks the whole tree as coming from the command line.
-    pub(crate) fn without_lines(mut self) -> Self {
+    pub fn without_lines(mut self) -> Self {
         self.line = 0;
         match &mut self.kind {
             Kind::List(items) => {
@@ -100,32 +112,39 @@ impl Node {
         self
     }
 
-    /// The tree without lines. A number that JSON does not have becomes its YAML spelling.
-    pub(crate) fn to_value(&self) -> Value {
-        match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(it) => Value::Bool(*it),
-            Kind::Int(it) => Value::from(*it),
-            Kind::Float(it) => Number::from_f64(*it).map_or_else(|| Value::from(it.to_string()), Value::Number),
-            Kind::Text(it) => Value::from(it.as_str()),
-            Kind::List(items) => items.iter().map(Self::to_value).collect(),
-            Kind::Map(entries) => {
+    /// The tree without lines.
+    pub fn to_value(&self) -> Value {
+        self.kind.to_value()
+    }
+}
+
+impl Kind {
+    /// The value as JSON. A number that JSON does not have becomes its YAML spelling.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(it) => Value::Bool(*it),
+            Self::Int(it) => Value::from(*it),
+            Self::Float(it) => Number::from_f64(*it).map_or_else(|| Value::from(it.to_string()), Value::Number),
+            Self::Text(it) => Value::from(it.as_str()),
+            Self::List(items) => items.iter().map(Node::to_value).collect(),
+            Self::Map(entries) => {
                 Value::Object(entries.iter().map(|it| (it.key.clone(), it.value.to_value())).collect::<Map<_, _>>())
             }
         }
     }
-}
 
-/// What a value is, in words.
-pub(crate) fn words(kind: &Kind) -> String {
-    match kind {
-        Kind::Null => "nothing".to_owned(),
-        Kind::Bool(it) => format!("`{it}`"),
-        Kind::Int(it) => format!("`{it}`"),
-        Kind::Float(it) => format!("`{it}`"),
-        Kind::Text(it) => format!("`{it}`"),
-        Kind::List(_) => "a list".to_owned(),
-        Kind::Map(_) => "a map".to_owned(),
+    /// What a value is, in the words of a message.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(it) => format!("`{it}`"),
+            Self::Int(it) => format!("`{it}`"),
+            Self::Float(it) => format!("`{it}`"),
+            Self::Text(it) => format!("`{it}`"),
+            Self::List(_) => "a list".to_owned(),
+            Self::Map(_) => "a map".to_owned(),
+        }
     }
 }
 
@@ -171,8 +190,9 @@ impl<'de> Visitor<'de> for AnyKind {
         Ok(Kind::Int(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Kind, E> {
-        i64::try_from(value).map(Kind::Int).map_err(|_| E::custom(format!("the number {value} is too large")))
+    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
+        // A number of 20 digits may be a key that lacks its quotes.
+        Ok(i64::try_from(value).map_or_else(|_| Kind::Text(value.to_string()), Kind::Int))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
