@@ -92,6 +92,7 @@ impl Node {
     }
 
     /// Marks the whole tree as coming from the command line.
+    #[must_use]
     pub fn without_lines(mut self) -> Self {
         self.line = 0;
         match &mut self.kind {
