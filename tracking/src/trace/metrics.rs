@@ -1,8 +1,8 @@
 //! What can be asked about many traces at once: counts, sums, averages and percentiles, by name, state or time.
 
-use rest::python::{repr, repr_list};
+use rest::python::{float, repr, repr_list};
 
-use crate::{Error, Result, experiment::ExperimentId, trace::text::python_float};
+use crate::{Error, Result, experiment::ExperimentId};
 
 /// Aggregations at most in one question; each is a column of its answer.
 const AGGREGATIONS_MAX: usize = 100;
@@ -238,7 +238,7 @@ impl Aggregation {
             }
             (Self::Percentile(_), Some(share)) if (0.0..=100.0).contains(&share) => Ok(Self::Percentile(share)),
             (Self::Percentile(_), Some(share)) => {
-                let shown = python_float(share);
+                let shown = float(share);
                 Err(Error::invalid(format!("Percentile value must be between 0 and 100, got {shown}")))
             }
             (kind, Some(_)) => Err(Error::invalid(format!(
@@ -263,7 +263,7 @@ impl Aggregation {
     /// The name of its values in the answer.
     pub(crate) fn label(self) -> String {
         match self {
-            Self::Percentile(share) => format!("P{}", python_float(share)),
+            Self::Percentile(share) => format!("P{}", float(share)),
             other => other.kind_name().to_owned(),
         }
     }
