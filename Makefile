@@ -1,7 +1,7 @@
 # Tidegate: `make help` lists the targets; what takes more than a line is in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build ui model
+.PHONY: help run test check bench build ui model fuzz
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ build: ui ## the binary to install, optimised as a whole, with the UI inside: ta
 
 ui: ## the web app, as ui/dist
 	@scripts/ui.sh
+
+fuzz: ## send random filters and bodies, a minute each (SECONDS_EACH=600 looks longer, ARGS=gateway at one of them)
+	@scripts/fuzz.sh $(ARGS)
 
 model: ## fetch the demo model into the cache folder, once
 	@scripts/model.sh

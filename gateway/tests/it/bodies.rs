@@ -91,6 +91,20 @@ fn put(into: &mut Value, place: &mut usize, value: &Value) -> bool {
     }
 }
 
+/// Those that a fuzzer found to take ways of their own, or that broke something once.
+#[tokio::test]
+async fn no_seed_of_the_fuzzer_breaks_the_gateway() {
+    let gateway = Gateway::start(load(gateway_requests::CONFIG).unwrap(), Parts::default()).unwrap();
+    let router = gateway::router(gateway);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/gateway");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        gateway_requests::send_to_all(&router, &std::fs::read(file.unwrap().path()).unwrap()).await;
+        count += 1;
+    }
+    assert!(count > 10, "{folder} holds {count} seeds");
+}
+
 #[test]
 fn no_body_breaks_the_gateway() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
