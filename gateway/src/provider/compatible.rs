@@ -47,6 +47,8 @@ const fn self_hosted(name: &'static str, prefix: &'static str, base: &'static st
 /// Ollama where it imitates OpenAI, as its address then tells.
 pub(super) const OLLAMA: Row = self_hosted("ollama", "ollama_", "http://127.0.0.1:11434/v1");
 
+/// Addresses are those of the vendors' documentation where there are recordings or it could be read, and those of
+/// LiteLLM 1.110.2, which agree but for `nebius`, `novita`, `github` and `docker-model-runner`.
 pub(crate) const ROWS: &[Row] = &[
     hosted("groq", "groq_", "https://api.groq.com/openai/v1", PLAIN),
     hosted("together", "together_", "https://api.together.xyz/v1", PLAIN),
@@ -66,11 +68,45 @@ pub(crate) const ROWS: &[Row] = &[
     hosted("deepinfra", "deepinfra_", "https://api.deepinfra.com/v1/openai", PLAIN),
     hosted("hyperbolic", "hyperbolic_", "https://api.hyperbolic.xyz/v1", PLAIN),
     hosted("minimax", "minimax_", "https://api.minimax.io/v1", PLAIN),
-    hosted("nebius", "nebius_", "https://api.studio.nebius.com/v1", PLAIN),
-    hosted("novita", "novita_", "https://api.novita.ai/v3/openai", PLAIN),
+    hosted("nebius", "nebius_", "https://api.tokenfactory.nebius.com/v1", PLAIN),
+    hosted("novita", "novita_", "https://api.novita.ai/openai/v1", PLAIN),
     hosted("zai", "zai_", "https://api.z.ai/api/paas/v4", PLAIN),
     hosted("sambanova", "sambanova_", "https://api.sambanova.ai/v1", PLAIN),
     hosted("moonshot", "moonshot_", "https://api.moonshot.ai/v1", PLAIN),
+    hosted("aiml", "aiml_", "https://api.aimlapi.com/v1", PLAIN),
+    hosted("aihubmix", "aihubmix_", "https://aihubmix.com/v1", PLAIN),
+    hosted("chutes", "chutes_", "https://llm.chutes.ai/v1", PLAIN),
+    hosted("clarifai", "clarifai_", "https://api.clarifai.com/v2/ext/openai/v1", PLAIN),
+    hosted("cometapi", "cometapi_", "https://api.cometapi.com/v1", PLAIN),
+    hosted("cortecs", "cortecs_", "https://api.cortecs.ai/v1", PLAIN),
+    hosted("edenai", "edenai_", "https://api.edenai.run/v3", PLAIN),
+    hosted("featherless-ai", "featherless_ai_", "https://api.featherless.ai/v1", PLAIN),
+    hosted("friendliai", "friendliai_", "https://api.friendli.ai/serverless/v1", PLAIN),
+    hosted("github", "github_", "https://models.github.ai/inference", PLAIN),
+    hosted("gmi", "gmi_", "https://api.gmi-serving.com/v1", PLAIN),
+    hosted("helicone", "helicone_", "https://ai-gateway.helicone.ai", PLAIN),
+    hosted("inception", "inception_", "https://api.inceptionlabs.ai/v1", PLAIN),
+    hosted("lambda-ai", "lambda_ai_", "https://api.lambda.ai/v1", PLAIN),
+    hosted("meta-llama", "meta_llama_", "https://api.llama.com/compat/v1", PLAIN),
+    hosted("modelscope", "modelscope_", "https://api-inference.modelscope.cn/v1", PLAIN),
+    hosted("morph", "morph_", "https://api.morphllm.com/v1", PLAIN),
+    hosted("nano-gpt", "nano_gpt_", "https://nano-gpt.com/api/v1", PLAIN),
+    hosted("nscale", "nscale_", "https://inference.api.nscale.com/v1", PLAIN),
+    hosted("ovhcloud", "ovhcloud_", "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", PLAIN),
+    hosted("parasail", "parasail_", "https://api.parasail.io/v1", PLAIN),
+    hosted("poe", "poe_", "https://api.poe.com/v1", PLAIN),
+    hosted("publicai", "publicai_", "https://api.publicai.co/v1", PLAIN),
+    hosted("reka", "reka_", "https://api.reka.ai/v1", PLAIN),
+    hosted("scaleway", "scaleway_", "https://api.scaleway.ai/v1", PLAIN),
+    hosted("synthetic", "synthetic_", "https://api.synthetic.new/openai/v1", PLAIN),
+    hosted("v0", "v0_", "https://api.v0.dev/v1", PLAIN),
+    hosted("veniceai", "veniceai_", "https://api.venice.ai/api/v1", PLAIN),
+    hosted("vercel-ai-gateway", "vercel_ai_gateway_", "https://ai-gateway.vercel.sh/v1", PLAIN),
+    hosted("volcengine", "volcengine_", "https://ark.cn-beijing.volces.com/api/v3", PLAIN),
+    hosted("wandb", "wandb_", "https://api.inference.wandb.ai/v1", PLAIN),
+    self_hosted("docker-model-runner", "docker_model_runner_", "http://127.0.0.1:12434/engines/v1"),
+    self_hosted("lemonade", "lemonade_", "http://127.0.0.1:8000/api/v1"),
+    self_hosted("llamafile", "llamafile_", "http://127.0.0.1:8080/v1"),
     self_hosted("vllm", "vllm_", "http://127.0.0.1:8000/v1"),
     self_hosted("llama-cpp", "llama_cpp_", "http://127.0.0.1:8080/v1"),
     self_hosted("sglang", "sglang_", "http://127.0.0.1:30000/v1"),
@@ -97,9 +133,20 @@ impl Row {
     }
 }
 
+/// LiteLLM's names of vendors that have another one here.
+const OTHER_NAMES: [(&str, &str); 6] = [
+    ("dashscope", "alibaba"),
+    ("fireworks-ai", "fireworks"),
+    ("hosted-vllm", "vllm"),
+    ("nvidia-nim", "nvidia"),
+    ("together-ai", "together"),
+    ("custom-openai", "openai-compatible"),
+];
+
 /// The row of a name in plain spelling.
 pub(crate) fn find(plain: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|it| it.name == plain)
+    let name = OTHER_NAMES.iter().find(|(other, _)| *other == plain).map_or(plain, |(_, name)| name);
+    ROWS.iter().find(|it| it.name == name)
 }
 
 /// A vendor who takes OpenAI's bodies and no row describes, behind headers of its own.
@@ -122,6 +169,9 @@ mod tests {
 
     #[test]
     fn each_row_has_its_own_name_in_plain_spelling_and_a_sound_address() {
+        for (other, name) in OTHER_NAMES {
+            assert!(find(other).is_some_and(|it| it.name == name) && ROWS.iter().all(|it| it.name != other), "{other}");
+        }
         for (index, row) in ROWS.iter().enumerate() {
             assert_eq!(ROWS.iter().position(|it| it.name == row.name), Some(index), "{} is there twice", row.name);
             assert_eq!(row.name, row.name.to_ascii_lowercase().replace('_', "-"));
