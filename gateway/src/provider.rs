@@ -165,7 +165,12 @@ enum Make {
 /// The vendors with an implementation of their own.
 const OWN: &[Vendor] = &[
     Vendor { name: "openai", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: false } },
-    Vendor { name: "azure", prefix: "openai_", settings: openai::SETTINGS, make: Make::OpenAi { is_azure: true } },
+    Vendor {
+        name: "azure",
+        prefix: "openai_",
+        settings: openai::AZURE_SETTINGS,
+        make: Make::OpenAi { is_azure: true },
+    },
     Vendor { name: "anthropic", prefix: "anthropic_", settings: anthropic::SETTINGS, make: Make::Anthropic },
     Vendor { name: "bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },
     Vendor { name: "amazon-bedrock", prefix: "aws_", settings: bedrock::SETTINGS, make: Make::Bedrock },

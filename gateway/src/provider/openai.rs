@@ -1,5 +1,7 @@
 //! OpenAI, and everyone who takes its bodies: the caller's text goes through with the model's name replaced.
 
+mod azure;
+mod entra;
 mod fit;
 mod responses;
 
@@ -21,6 +23,7 @@ use crate::explain::Explained;
 use crate::json::quote;
 use crate::losses::{Losses, OnLoss};
 use crate::request::Request;
+pub(super) use azure::SETTINGS as AZURE_SETTINGS;
 pub(super) use fit::{Taker, fit};
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -99,7 +102,7 @@ impl Provider for OpenAi {
 
     async fn pass(&self, mut raw: Raw) -> llm::Result<RawReply> {
         let collection = raw.path.split('/').next().unwrap_or_default();
-        if self.is_azure && ABOVE_DEPLOYMENTS.contains(&collection) {
+        if self.is_azure && azure::ABOVE_DEPLOYMENTS.contains(&collection) {
             raw.path = format!("../../{}", raw.path);
         }
         self.upstream.pass(raw, &self.query).await
@@ -168,7 +171,7 @@ pub(super) fn build(
     };
     let quirks = Quirks { ask_for_usage: true };
     if is_azure {
-        return azure(endpoint, quirks, clients);
+        return azure::build(endpoint, quirks, clients);
     }
     if let Some(key) = ["api_version", "deployment_name"].into_iter().find(|it| settings.text(it).is_some()) {
         return Err(format!("`openai_{key}` belongs to Azure; leave it out, or add `openai_api_type: azure`"));
@@ -183,51 +186,6 @@ pub(super) fn build(
     let taker = Taker::OpenAi { knows_completion_tokens: true };
     let responses = Some("responses".to_owned());
     Ok(Arc::new(OpenAi { taker, responses, ..OpenAi::new(endpoint, upstream, quirks) }))
-}
-
-/// The first of Azure's dated interfaces that knows `max_completion_tokens`. Dates compare as texts.
-const AZURE_COMPLETION_TOKENS: &str = "2024-09-01";
-/// The first of them that knows responses.
-const AZURE_RESPONSES: &str = "2025-03-01";
-
-/// What belongs to no deployment of Azure's: it lies two steps up from one.
-const ABOVE_DEPLOYMENTS: [&str; 4] = ["responses", "conversations", "files", "batches"];
-
-fn azure(endpoint: &EndpointConfig, quirks: Quirks, clients: &mut Clients) -> Result<Arc<dyn Provider>, String> {
-    let settings = &endpoint.settings;
-    let need = |key: &str| {
-        settings.text(key).ok_or_else(|| format!("Azure needs `openai_{key}`; write it under `model.config`"))
-    };
-    let base = settings.address("api_base").ok_or(
-        "Azure needs `openai_api_base`; write the address of your resource, `https://NAME.openai.azure.com`, under \
-         `model.config`",
-    )?;
-    let (version, deployment) = (need("api_version")?, need("deployment_name")?);
-    let mut base = base.clone();
-    base.path_segments_mut()
-        .map_err(|()| "`openai_api_base` cannot have a path below it".to_owned())?
-        .pop_if_empty()
-        .extend(["openai", "deployments", deployment]);
-    let mut version_pair = reqwest::Url::parse("http://host").expect("a constant address is an address");
-    version_pair.query_pairs_mut().append_pair("api-version", version);
-
-    let is_entra = settings.text("api_type").is_some_and(|it| it.eq_ignore_ascii_case("azuread"));
-    let headers = if is_entra {
-        bearer(endpoint)
-    } else {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = settings.secret("api_key") {
-            headers.insert(HeaderName::from_static("api-key"), sensitive(key.reveal()));
-        }
-        headers
-    };
-    let upstream = clients.upstream_at(endpoint, &base, headers)?;
-    let query = format!("?{}", version_pair.query().unwrap_or_default());
-    let taker = Taker::OpenAi { knows_completion_tokens: version.as_str() >= AZURE_COMPLETION_TOKENS };
-    // Responses belong to no deployment: they are two steps up from it, and the body's model names it.
-    let responses = (version.as_str() >= AZURE_RESPONSES).then(|| format!("../../responses{query}"));
-    let azure = OpenAi::new(endpoint, upstream, quirks);
-    Ok(Arc::new(OpenAi { query, is_azure: true, taker, responses, model_json: quote(deployment), ..azure }))
 }
 
 /// The endpoint's key as OpenAI wants it.

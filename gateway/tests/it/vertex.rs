@@ -143,6 +143,42 @@ async fn a_users_refusal_tells_no_secret_and_is_asked_again() {
     assert_eq!(seen[0].headers["x-goog-user-project"], "payer");
 }
 
+#[tokio::test]
+async fn a_user_asks_in_the_name_of_a_service_account() {
+    let (provider, google) = (Provider::start().await, Provider::start().await);
+    let account = "sa@tests-1.iam.gserviceaccount.com";
+    let impersonated = json!({
+        "type": "impersonated_service_account", "project_id": "tests-1", "delegates": ["one@tests-1.iam.gserviceaccount.com"],
+        "service_account_impersonation_url": format!("{}/projects/-/serviceAccounts/{account}:generateAccessToken", google.base),
+        "source_credentials": {
+            "type": "authorized_user", "client_id": "c.apps", "client_secret": "client-s3cret",
+            "refresh_token": "1//refresh", "token_uri": format!("{}/token", google.base),
+        },
+    });
+    let (gateway, _folder) = gateway_with(&impersonated, "gemini-3-flash", &provider).await;
+    google.will(granted("ya29.user"));
+    google.will(Reply::json(403, r#"{"error":{"code":403,"message":"ya29.user may not act as it"}}"#));
+    let (status, answer) = gateway.ask("/v1/chat/completions", &hello(Some("chat"))).await;
+    let words = answer["error"]["message"].as_str().unwrap();
+    assert_eq!(status, 503, "{answer}");
+    assert!(
+        words.contains(&format!("in the name of the service account `{account}` (HTTP 403): [key] may not")),
+        "{words}"
+    );
+
+    google.will(granted("ya29.user"));
+    google.will(Reply::json(200, r#"{"accessToken":"ya29.account","expireTime":"2999-01-01T00:00:00Z"}"#));
+    provider.will(Reply::json(200, GEMINI_ANSWER));
+    let (status, _) = gateway.ask("/v1/chat/completions", &hello(Some("chat"))).await;
+    assert_eq!(status, 200);
+    let asked = google.seen().pop().unwrap();
+    assert_eq!(asked.headers["authorization"], "Bearer ya29.user");
+    let scope = "https://www.googleapis.com/auth/cloud-platform";
+    let delegates = ["one@tests-1.iam.gserviceaccount.com"];
+    assert_eq!(asked.body, json!({"delegates": delegates, "scope": [scope], "lifetime": "3600s"}));
+    assert_eq!(provider.seen()[0].headers["authorization"], "Bearer ya29.account");
+}
+
 const OTHERS: &str = "
 endpoints:
   - name: claude

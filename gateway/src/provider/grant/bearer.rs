@@ -50,10 +50,13 @@ impl Sign for Bearer {
 
 /// A token as OAuth's servers give it.
 #[derive(Deserialize)]
-struct Token {
+struct Answer {
     access_token: String,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+    /// Seconds since 1970, as Azure's App Service tells.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_on: Option<u64>,
 }
 
 /// Some servers write the seconds as a text.
@@ -71,9 +74,12 @@ pub(in crate::provider) async fn bearer_token(
     request: RequestBuilder,
 ) -> Result<Grant<Secret>, String> {
     let asked = Instant::now();
-    let token: Token = authority.ask_json(request).await?;
-    let lasts = Duration::from_secs(token.expires_in.unwrap_or(SECONDS_DEFAULT));
-    Ok(Grant::lasting(fit(&token.access_token, authority.name)?, asked, lasts))
+    let token: Answer = authority.ask_json(request).await?;
+    let secret = fit(&token.access_token, authority.name)?;
+    Ok(match (token.expires_in, token.expires_on.and_then(|it| it.try_into().ok())) {
+        (None, Some(end)) => Grant::until_unix(secret, end),
+        (lasts, _) => Grant::lasting(secret, asked, Duration::from_secs(lasts.unwrap_or(SECONDS_DEFAULT))),
+    })
 }
 
 /// A token that can travel in a header.

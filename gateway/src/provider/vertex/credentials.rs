@@ -200,7 +200,7 @@ fn source(document: Document, place: &str, reach: Reach) -> Result<Source, Strin
         "external_account" => {
             let server = reach.server(&need("token_url", document.token_url)?, "token_url", place)?;
             let client = document.client_id.zip(document.client_secret.map(|it| Secret::new(&it)));
-            let email = document.service_account_impersonation_url.as_deref().and_then(account);
+            let email = document.service_account_impersonation_url.as_deref().map(|it| account(it).unwrap_or_default());
             let external = External::new(document.written, server, client, email, place, reach)?;
             let external = Source::External(Box::new(external));
             let Some(url) = document.service_account_impersonation_url else { return Ok(external) };

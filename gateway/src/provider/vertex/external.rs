@@ -25,6 +25,9 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 const COMMAND_TIMEOUT_MAX: Duration = Duration::from_mins(2);
 
+/// What whoever impersonates a service account asks for.
+const IMPERSONATION_SCOPE: &str = "https://www.googleapis.com/auth/iam";
+
 /// The fields of a file that describe such an identity.
 #[derive(Deserialize)]
 pub(super) struct Written {
@@ -68,6 +71,7 @@ pub(super) struct External {
     /// Who asks for a workforce's tokens.
     client: Option<(String, Secret)>,
     user_project: Option<String>,
+    scope: &'static str,
     server: Server,
 }
 
@@ -100,6 +104,8 @@ impl External {
         Ok(Self {
             audience: written.audience.ok_or_else(|| lacks("audience"))?,
             token_type: written.subject_token_type.ok_or_else(|| lacks("subject_token_type"))?,
+            // Whoever goes on to impersonate needs no more than that.
+            scope: if email.is_some() { IMPERSONATION_SCOPE } else { SCOPE },
             subject: subject(source, email, place, reach)?,
             client,
             user_project: written.workforce_pool_user_project,
@@ -117,7 +123,7 @@ impl External {
         let mut pairs = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("audience", &self.audience),
-            ("scope", SCOPE),
+            ("scope", self.scope),
             ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("subject_token", subject.reveal()),
             ("subject_token_type", &self.token_type),
