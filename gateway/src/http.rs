@@ -24,8 +24,11 @@ pub fn router(gateway: Gateway) -> Router {
         .merge(ingress::mlflow::router())
         .merge(ingress::passthrough::router())
         // Each ingress stands above, so that its requests are measured.
-        .route_layer(middleware::from_fn_with_state(gateway.clone(), access::guard))
-        .route_layer(middleware::from_fn_with_state(gateway.clone(), observe::http::measured))
+        // One layer of two: a router's layers are boxes, each of which every call clones with all that is in it.
+        .route_layer((
+            middleware::from_fn_with_state(gateway.clone(), observe::http::measured),
+            middleware::from_fn_with_state(gateway.clone(), access::guard),
+        ))
         .merge(observe::http::router())
         .merge(state::router())
         .merge(access::router())

@@ -1,5 +1,7 @@
 //! The routes of a whole server: each part's own router, and what all of them share.
 
+use std::convert::Infallible;
+
 use axum::{
     Json, Router,
     extract::Request,
@@ -10,7 +12,7 @@ use axum::{
 use gateway::{Admin, Gateway};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
 use tracking::Tracking;
 
@@ -98,7 +100,7 @@ fn below(prefix: &str, app: Router) -> Router {
         .route(&format!("{prefix}/"), root)
         .route("/api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts.clone())
         .route("/ajax-api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts)
-        .nest(prefix, app)
+        .nest_service(prefix, app)
         .fallback(outside)
 }
 
@@ -109,11 +111,25 @@ fn shared(app: Router, guard: Guard) -> Router {
     };
     let sniffing = guard.is_on.then_some("nosniff");
     let frames = guard.frames.header().filter(|_| guard.is_on);
-    guard::protect(app, guard)
-        .layer(CatchPanicLayer::custom(|_| broken()))
-        .layer(if_guarded(header::X_CONTENT_TYPE_OPTIONS, sniffing))
-        .layer(if_guarded(header::X_FRAME_OPTIONS, frames))
+    let layers = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())
+        .layer(if_guarded(header::X_FRAME_OPTIONS, frames))
+        .layer(if_guarded(header::X_CONTENT_TYPE_OPTIONS, sniffing))
+        .layer(CatchPanicLayer::custom(|_| broken()));
+    around(layers.service(guard::protect(app, guard)))
+}
+
+/// A router of one service.
+///
+/// A layer on a router is a box around each of its routes, and a call clones each box with all that are in it; so what
+/// every route has stands around the router as one service instead.
+pub(crate) fn around<S>(service: S) -> Router
+where
+    S: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    Router::new().fallback_service(service)
 }
 
 async fn nothing_here(request: Request) -> Response {

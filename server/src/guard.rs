@@ -12,7 +12,10 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use tower::ServiceBuilder;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use crate::app::around;
 
 /// Whom the server listens to.
 #[derive(Clone, Debug)]
@@ -84,7 +87,7 @@ pub(crate) fn protect(app: Router, guard: Guard) -> Router {
         .allow_headers(AllowHeaders::mirror_request())
         // A page may act for who is logged in only where its origin is named.
         .allow_credentials(!guard.allowed_origins.iter().any(|it| it == "*"));
-    app.layer(cors).layer(middleware::from_fn_with_state(guard, check))
+    around(ServiceBuilder::new().layer(middleware::from_fn_with_state(guard, check)).layer(cors).service(app))
 }
 
 async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {

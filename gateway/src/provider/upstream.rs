@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use llm::Error;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -112,6 +113,7 @@ impl Clients {
             sign: None,
             timeouts: endpoint.timeouts,
             who: format!("provider `{}`", endpoint.vendor.name),
+            last_asked: ArcSwapOption::empty(),
         })
     }
 }
@@ -151,6 +153,9 @@ pub(super) struct Upstream {
     sign: Option<Arc<dyn Sign>>,
     timeouts: Timeouts,
     who: String,
+    /// The path that was asked for last, with its address: most endpoints ask for one all the time, and to read an
+    /// address costs more than to read a chat.
+    last_asked: ArcSwapOption<(String, Url)>,
 }
 
 /// A streamed answer whose head has come.
@@ -243,13 +248,26 @@ impl Upstream {
     /// A request that is complete but for its signature.
     fn request(&self, outgoing: Outgoing, accept: &'static str) -> Result<reqwest::Request, Error> {
         self.client
-            .post(format!("{}/{}", self.base, outgoing.path))
+            .post(self.address(outgoing.path)?)
             .headers(self.headers.clone())
             .header(ACCEPT, HeaderValue::from_static(accept))
             .headers(outgoing.headers)
             .body(outgoing.body)
             .build()
             .map_err(|error| self.unreached(&error))
+    }
+
+    /// The address of a path below the base.
+    fn address(&self, path: String) -> Result<Url, Error> {
+        if let Some(known) = &*self.last_asked.load()
+            && known.0 == path
+        {
+            return Ok(known.1.clone());
+        }
+        let address = Url::parse(&format!("{}/{path}", self.base))
+            .map_err(|error| bad_gateway(format!("{} has no address {}/{path}: {error}", self.who, self.base)))?;
+        self.last_asked.store(Some(Arc::new((path, address.clone()))));
+        Ok(address)
     }
 
     /// What would be sent, without what is secret in its head.
