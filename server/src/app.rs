@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::{
     Json, Router,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -89,15 +89,7 @@ fn below(prefix: &str, app: Router) -> Router {
         let app = app.clone();
         any(move |request: Request| app.clone().oneshot(request))
     };
-    let root = {
-        let app = app.clone();
-        any(move |mut request: Request| {
-            *request.uri_mut() = Uri::from_static("/");
-            app.clone().oneshot(request)
-        })
-    };
     Router::new()
-        .route(&format!("{prefix}/"), root)
         .route("/api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts.clone())
         .route("/ajax-api/2.0/mlflow-artifacts/artifacts/{*path}", artifacts)
         .nest_service(prefix, app)
