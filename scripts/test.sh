@@ -101,6 +101,7 @@ export TIDEGATE_BIN
 stage step "Python packages" scripts/python_env.sh || finish
 python=$(scripts/python_env.sh)
 stage step "S3 server" scripts/s3_server.sh || finish
+stage step "Azure server" scripts/azure_server.sh || finish
 stage tests "Python clients" "$python" -m pytest tests/python || true
 stage tests "browser" browser_tests || true
 finish

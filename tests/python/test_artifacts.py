@@ -1,4 +1,4 @@
-"""Artifacts through the real client, on a local disk and on a real S3 server, which must not look different."""
+"""Artifacts through the real client, on a local disk and on real servers of S3 and Azure, which must not look different."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import mlflow
 import pytest
 import requests
 import tidegate
+from azure_server import ACCOUNT, AzureServer
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
@@ -34,7 +35,7 @@ class Place:
     kind: str
     server: tidegate.Server
     s3: S3Server
-    destination: Path  # where files can be seen on disk, for both kinds
+    destination: Path | None  # where files can be seen on disk; not Azure's, whose server has a format of its own
 
 
 def start(folder: Path, destination: str | Path, env: dict[str, str], *args: str) -> tidegate.Server:
@@ -52,21 +53,37 @@ def s3(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory, s3):
+def azure(tmp_path_factory):
+    server = AzureServer.start(tmp_path_factory.mktemp("azure"), BUCKET)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory, s3, azure):
     folder = tmp_path_factory.mktemp("places")
     on_s3 = s3.root / BUCKET / "below/artifacts"
+    on_azure = f"wasbs://{BUCKET}@{ACCOUNT}.blob.core.windows.net/below/artifacts"
     with (
         start(folder / "disk", folder / "disk/artifacts", {}) as disk,
         start(folder / "s3", f"s3://{BUCKET}/below/artifacts", s3.env) as bucket,
+        start(folder / "azure", on_azure, azure.env) as container,
     ):
         yield {
             "disk": Place("disk", disk, s3, folder / "disk/artifacts"),
             "s3": Place("s3", bucket, s3, on_s3),
+            "azure": Place("azure", container, s3, None),
         }
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "s3", "azure"])
 def place(request, places) -> Place:
+    return points_at(places[request.param])
+
+
+@pytest.fixture(params=["disk", "s3"])
+def fast_place(request, places) -> Place:
+    """For hundreds of megabytes, which Azure's emulator takes its time over."""
     return points_at(places[request.param])
 
 
@@ -150,9 +167,10 @@ def test_files_and_folders_go_in_and_come_out(place, run, tmp_path):
     read = {str(it.relative_to(found)): it.read_bytes() for it in found.rglob("*") if it.is_file()}
     assert read == contents
     assert Path(client.download_artifacts(run_id, "notes/readme.md", str(tmp_path))).read_text() == "text"
-    # The bytes lie where MLflow's own server would put them.
-    stored = place.destination / run.info.experiment_id / run_id / "artifacts/folder/a b.txt"
-    assert stored.read_bytes() == contents["a b.txt"]
+    if place.destination:
+        # The bytes lie where MLflow's own server would put them.
+        stored = place.destination / run.info.experiment_id / run_id / "artifacts/folder/a b.txt"
+        assert stored.read_bytes() == contents["a b.txt"]
 
 
 def test_a_file_is_replaced_whole(place, run):
@@ -348,32 +366,46 @@ def test_a_sender_who_leaves_leaves_nothing(place):
     tidegate.eventually(lambda: get(place, "left/half.bin").status_code == 404)
     if place.kind == "s3":
         tidegate.eventually(lambda: place.s3.parts() == [])
-    else:
+    if place.kind == "disk":
         tidegate.eventually(lambda: list((place.destination / ".tidegate-uploads").iterdir()) == [])
-    assert not (place.destination / "left").exists()
+    if place.destination:
+        assert not (place.destination / "left").exists()
+    assert requests.get(f"{place.server.url}{PROXY}/artifacts?path=left", timeout=60).json() == {}
 
 
-def test_large_files_pass_through_in_bounded_memory(place, tmp_path):
+def test_files_of_several_parts(place):
+    """What the server itself sends on in parts comes back as one file, also across two of them."""
+    data = os.urandom(25 * MIB)
+    put(place, "parts/large.bin", data)
+    assert get(place, "parts/large.bin").content == data
+    start, end = 8 * MIB - 5, 16 * MIB + 5
+    answer = get(place, "parts/large.bin", Range=f"bytes={start}-{end - 1}")
+    assert (answer.status_code, answer.content) == (206, data[start:end])
+    assert exactly(place, "DELETE", f"{PROXY}/artifacts/parts") == (200, b"{}")
+    assert get(place, "parts/large.bin").status_code == 404
+
+
+def test_large_files_pass_through_in_bounded_memory(fast_place, tmp_path):
     """Much more than the memory that is allowed goes in and comes out; what S3 and sockets buffer is included."""
     size, allowed = 600 * MIB, 120 * MIB
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
         file.truncate(size)
-    before = peak_memory(place.server, reset=True)
+    before = peak_memory(fast_place.server, reset=True)
     with large.open("rb") as file:
-        put(place, "memory/large.bin", file)
-    during_upload = peak_memory(place.server, reset=True) - before
+        put(fast_place, "memory/large.bin", file)
+    during_upload = peak_memory(fast_place.server, reset=True) - before
     digest, received = hashlib.sha256(), 0
-    url = f"{place.server.url}{PROXY}/artifacts/memory/large.bin"
+    url = f"{fast_place.server.url}{PROXY}/artifacts/memory/large.bin"
     with requests.get(url, stream=True, timeout=120) as answer:
         for chunk in answer.iter_content(MIB):
             digest.update(chunk)
             received += len(chunk)
-    during_download = peak_memory(place.server) - before
+    during_download = peak_memory(fast_place.server) - before
     assert received == size
     assert digest.hexdigest() == hashlib.file_digest(large.open("rb"), "sha256").hexdigest()
     assert during_upload < allowed and during_download < allowed, (during_upload / MIB, during_download / MIB)
-    assert exactly(place, "DELETE", f"{PROXY}/artifacts/memory") == (200, b"{}")
+    assert exactly(fast_place, "DELETE", f"{PROXY}/artifacts/memory") == (200, b"{}")
 
 
 def peak_memory(server: tidegate.Server, reset: bool = False) -> int:
@@ -383,6 +415,16 @@ def peak_memory(server: tidegate.Server, reset: bool = False) -> int:
     if reset:
         (process / "clear_refs").write_text("5")
     return int(line.split()[1]) * 1024
+
+
+def test_azure_refuses_a_wrong_key_and_no_log_shows_it(azure, tmp_path):
+    wrong = "d3Jvbmcta2V5LXRoYXQtbm8tbG9nLW1heS1zaG93"
+    settings = f"AccountName={ACCOUNT};AccountKey={wrong};BlobEndpoint={azure.url}"
+    env = {"AZURE_STORAGE_CONNECTION_STRING": settings, "TIDEGATE_LOG": "debug"}
+    with start(tmp_path, f"wasbs://{BUCKET}@{ACCOUNT}.blob.core.windows.net", env) as server:
+        answer = requests.put(f"{server.url}{PROXY}/artifacts/a", data=b"x", timeout=60)
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), answer.text
+        assert wrong not in server.log + answer.text
 
 
 def test_secrets_are_shown_nowhere(s3, tmp_path):

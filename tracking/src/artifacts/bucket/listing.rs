@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use futures::StreamExt as _;
 use object_store::{
+    GetOptions,
     list::{PaginatedListOptions, PaginatedListResult},
     path::Path,
 };
 
-use super::{Client, store::BucketStore};
+use super::{BucketName, Client, store::BucketStore};
 use crate::{
     ArtifactPath, Error, Result,
     artifacts::store::{ENTRIES_MAX, Entry},
@@ -72,8 +73,12 @@ pub(super) async fn delete(store: &BucketStore, path: &ArtifactPath) -> Result<(
     Ok(())
 }
 
-/// Of all keys that start with `key` it is the first one itself, if it is there.
+/// Whether there is a file of exactly this key.
 async fn is_file(client: &Client, key: &Path) -> object_store::Result<bool> {
+    if matches!(client.name, BucketName::Azure { .. }) {
+        return is_file_of_azure(client, key).await;
+    }
+    // Of all keys that start with it, it is the first one.
     let options = PaginatedListOptions {
         delimiter: Some(Cow::Borrowed("/")),
         max_keys: Some(1),
@@ -81,6 +86,16 @@ async fn is_file(client: &Client, key: &Path) -> object_store::Result<bool> {
     };
     let page = client.api.list_paginated(Some(key.as_ref()), options).await?;
     Ok(page.result.objects.iter().any(|file| file.location == *key))
+}
+
+/// From Azure's listings the library takes out what is named like the prefix. Where the account keeps folders as such,
+/// one of them is found too; it has no bytes, and mostly something in it.
+async fn is_file_of_azure(client: &Client, key: &Path) -> object_store::Result<bool> {
+    match client.api.get_opts(key, GetOptions { head: true, ..GetOptions::default() }).await {
+        Ok(found) => Ok(found.meta.size > 0 || !first_below(client, key).await?),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 async fn page(
