@@ -34,6 +34,7 @@ use failure::Refused;
 
 pub(crate) use failure::{Failure, Failures};
 pub(crate) use gate::{Gate, GateConfig};
+pub(crate) use hedge::{HedgeConfig, Usual};
 pub(crate) use pass::{Parcel, Passed, pass};
 pub(crate) use policy::{Fallback, FallbackConfig, Policy, PolicyConfig};
 pub(crate) use retries::Retries;
@@ -133,8 +134,8 @@ impl Tries {
             self.asks(endpoint);
             made_here += 1;
             let begun = Begun::now(endpoint);
-            let (asked, Made { record, result }) = match policy.hedge_after {
-                Some(after) => hedge::race(&begun, after, &mut candidates, request, meter).await,
+            let (asked, Made { record, result }) = match &policy.hedge {
+                Some(hedge) => hedge::race(&begun, hedge, &mut candidates, request, meter).await,
                 None => (Arc::clone(endpoint), attempt::make(&begun, request).await),
             };
             meter.all_tried(record);

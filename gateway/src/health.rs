@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use breaker::Breaker;
 pub(crate) use breaker::BreakerConfig;
 pub use breaker::BreakerState;
-use latency::PeakEwma;
+use latency::{PeakEwma, Spread};
 
 /// A failure counts as an answer that took this long at least, so that a deployment that fails fast does not look fast.
 const FAILURE_COUNTS_AS: Duration = Duration::from_secs(5);
@@ -52,6 +52,8 @@ pub(crate) struct Health {
 struct Known {
     breaker: Breaker,
     latency: PeakEwma,
+    /// How answers spread that come as a whole, and the first pieces of streams, which come much sooner.
+    spreads: [Spread; 2],
     limited_until: Option<Instant>,
     opened: u64,
 }
@@ -61,6 +63,7 @@ impl Health {
         let known = Known {
             breaker: Breaker::new(config, Instant::now()),
             latency: PeakEwma::default(),
+            spreads: [Spread::default(), Spread::default()],
             limited_until: None,
             opened: 0,
         };
@@ -92,6 +95,17 @@ impl Health {
     pub(crate) fn load(&self) -> f64 {
         let in_flight = f64::from(self.in_flight.load(Ordering::Relaxed));
         self.known().latency.seconds(Instant::now()) * (in_flight + 1.0) + in_flight * f64::EPSILON
+    }
+
+    /// After how long so many of a hundred answers have come, or begun if they are streamed; `None` before so many
+    /// were seen.
+    pub(crate) fn usual(&self, percent: u32, samples_min: u32, is_streamed: bool) -> Option<Duration> {
+        self.known().spreads[usize::from(is_streamed)].within(percent, samples_min)
+    }
+
+    /// Nobody waited any longer than this for an answer, which another one gave.
+    pub(crate) fn gave_up(&self, after: Duration, is_streamed: bool) {
+        self.known().spreads[usize::from(is_streamed)].took(after);
     }
 
     /// A call begins.
@@ -133,11 +147,12 @@ pub(crate) struct Flight {
 
 impl Flight {
     /// The first piece of the answer has come after this long.
-    pub(crate) fn answered(&mut self, after: Duration) {
+    pub(crate) fn answered(&mut self, after: Duration, is_streamed: bool) {
         self.is_judged = true;
         let now = Instant::now();
         let mut known = self.health.known();
         known.latency.took(after, now);
+        known.spreads[usize::from(is_streamed)].took(after);
         known.breaker.succeeded(now);
         known.limited_until = None;
     }
@@ -222,7 +237,7 @@ mod tests {
     fn calls_that_run_make_it_dearer() {
         let health = health();
         let mut first = health.begin();
-        first.answered(Duration::from_secs(1));
+        first.answered(Duration::from_secs(1), false);
         let one = health.load();
         let _second = health.begin();
         assert!(health.load() > one * 1.4, "{} {one}", health.load());

@@ -7,12 +7,20 @@ use super::settings::suggest;
 use super::tree::{Place, Table};
 use super::{EndpointConfig, RouteConfig};
 use crate::ConfigError;
-use crate::dispatch::{Failure, Failures, FallbackConfig, GateConfig, PolicyConfig, Retries};
+use crate::dispatch::{Failure, Failures, FallbackConfig, GateConfig, HedgeConfig, PolicyConfig, Retries, Usual};
 use crate::health::BreakerConfig;
 use crate::routing::{StickyBy, Strategy};
 
 /// Attempts after the first one at most; more only keeps callers waiting.
 const RETRIES_MAX: u32 = 10;
+/// Of a hundred attempts that a slow provider gets, this many more are no danger to it.
+const HEDGED_PERCENT: u32 = 10;
+/// Answers that tell what is usual: with fewer, the slowest of twenty is chance.
+const SAMPLES_MIN: u32 = 100;
+/// Answers that may be asked for; half of those that are remembered.
+const SAMPLES_LIMIT: u32 = 500;
+/// A provider across the world is no slower than usual before this.
+const HEDGE_AFTER_MIN: Duration = Duration::from_millis(50);
 
 /// What an endpoint or a route does when an answer does not come. The names of fallbacks are checked by
 /// [`check_fallbacks`], once all names are known.
@@ -22,8 +30,8 @@ pub(super) fn policy(table: &mut Table<'_>) -> Result<PolicyConfig, ConfigError>
         Some(list) => list.list()?.iter().map(fallback).collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    let hedge_after = table.take("hedge").map(|it| hedge(&it)).transpose()?;
-    Ok(PolicyConfig { retries, fallbacks, hedge_after })
+    let hedge = table.take("hedge").map(|it| hedge(&it)).transpose()?;
+    Ok(PolicyConfig { retries, fallbacks, hedge })
 }
 
 fn retries(place: &Place<'_>) -> Result<Retries, ConfigError> {
@@ -79,11 +87,50 @@ fn failures(place: &Place<'_>) -> Result<Failures, ConfigError> {
     })
 }
 
-fn hedge(place: &Place<'_>) -> Result<Duration, ConfigError> {
+fn hedge(place: &Place<'_>) -> Result<HedgeConfig, ConfigError> {
     let mut table = place.table()?;
-    let after = millis(&table.need("after_ms", "after_ms: 2000")?)?;
-    table.finish(&["after_ms"])?;
-    Ok(after)
+    let after = table.take("after_ms").map(|it| millis(&it)).transpose()?;
+    let percent_max = table.take("max_percent").map(|it| percent(&it)).transpose()?.unwrap_or(HEDGED_PERCENT);
+    let percentile = table.take("after").map(|it| percentile(&it)).transpose()?;
+    let samples_min = table.take("min_samples");
+    let (min, max) = (table.take("min_ms"), table.take("max_ms"));
+    table.finish(&["after_ms", "after", "min_samples", "min_ms", "max_ms", "max_percent"])?;
+    let Some(percent) = percentile else {
+        if let Some(place) = samples_min.or(min).or(max) {
+            return Err(place.error("says something of `after: p95`, which is not there; add that, or leave this out"));
+        }
+        if after.is_none() {
+            return Err(place.error("does not say when; write `after: p95`, `after_ms: 2000`, or both"));
+        }
+        return Ok(HedgeConfig { after, usual: None, percent_max });
+    };
+    let samples_min = match samples_min {
+        None => SAMPLES_MIN,
+        Some(place) => match place.count(10)? {
+            count if count <= SAMPLES_LIMIT => count,
+            _ => return Err(place.error(format!("must be at most {SAMPLES_LIMIT}: older answers are forgotten"))),
+        },
+    };
+    let min_ms = min.as_ref().map(millis).transpose()?.unwrap_or(HEDGE_AFTER_MIN);
+    let max_ms = max.as_ref().map(millis).transpose()?.unwrap_or(Duration::MAX);
+    if let Some(place) = max.or(min).filter(|_| min_ms > max_ms) {
+        return Err(place.error("leaves no wait between `min_ms` and `max_ms`; make `max_ms` the longer one"));
+    }
+    Ok(HedgeConfig { after, usual: Some(Usual { percent, samples_min, min: min_ms, max: max_ms }), percent_max })
+}
+
+/// `p95`: how many of a hundred answers come sooner.
+fn percentile(place: &Place<'_>) -> Result<u32, ConfigError> {
+    let percent = place.text()?.strip_prefix('p').and_then(|it| it.parse().ok());
+    percent.filter(|it| (50..=99).contains(it)).ok_or_else(|| place.wrong("a percentile from p50 to p99, such as p95"))
+}
+
+fn percent(place: &Place<'_>) -> Result<u32, ConfigError> {
+    let percent = place.count(1)?;
+    if percent > 100 {
+        return Err(place.error(format!("must be a percentage from 1 to 100, but is `{percent}`")));
+    }
+    Ok(percent)
 }
 
 /// How many calls of an endpoint run at once.

@@ -73,7 +73,7 @@ pub(super) async fn make(begun: &Begun, request: &Request) -> Made {
     };
     match result {
         Ok((reply, first)) => {
-            flight.answered(asked.elapsed());
+            flight.answered(asked.elapsed(), request.stream);
             let record = Some(begun.record(Outcome::Ok));
             Made { record, result: Ok(held(reply, first, flight, place)) }
         }

@@ -1,9 +1,9 @@
 //! What an endpoint or a route does when an answer does not come.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::Failures;
+use super::hedge::{Hedge, HedgeConfig};
 use super::retries::Retries;
 use crate::served::Served;
 
@@ -12,8 +12,8 @@ use crate::served::Served;
 pub(crate) struct PolicyConfig {
     pub(crate) retries: Retries,
     pub(crate) fallbacks: Vec<FallbackConfig>,
-    /// After how long a second attempt runs beside the first.
-    pub(crate) hedge_after: Option<Duration>,
+    /// When a second attempt runs beside the first.
+    pub(crate) hedge: Option<HedgeConfig>,
 }
 
 /// Another endpoint or route, asked when this one failed in one of these ways.
@@ -31,7 +31,7 @@ pub(crate) struct FallbackConfig {
 pub(crate) struct Policy {
     pub(crate) retries: Retries,
     pub(crate) fallbacks: Arc<[Fallback]>,
-    pub(crate) hedge_after: Option<Duration>,
+    pub(crate) hedge: Option<Arc<Hedge>>,
 }
 
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub(crate) struct Fallback {
 impl Policy {
     /// A policy that turns to nobody else yet.
     pub(crate) fn alone(config: &PolicyConfig) -> Self {
-        Self { retries: config.retries, fallbacks: Arc::default(), hedge_after: config.hedge_after }
+        let hedge = config.hedge.map(|it| Arc::new(Hedge::new(it)));
+        Self { retries: config.retries, fallbacks: Arc::default(), hedge }
     }
 }

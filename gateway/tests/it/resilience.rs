@@ -348,6 +348,36 @@ async fn a_slow_attempt_gets_company_and_the_loser_is_stopped() {
 }
 
 #[tokio::test]
+async fn company_comes_after_what_is_usual_and_to_a_share_of_the_calls_only() {
+    let provider = Provider::start().await;
+    let hedge = "hedge: {after: p95, min_samples: 10, min_ms: 1, max_ms: 20, max_percent: 1}\n    \
+        timeouts: {first_byte_ms: 400}";
+    let yaml = pair((&provider, hedge), (&provider, ""), "");
+    let mut gateway = TestGateway::start(&yaml, &provider).await;
+    // Before anybody knows what is usual, nobody gets company.
+    provider.will(Reply::Never { gone: tokio::sync::oneshot::channel().0 });
+    assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("one"))).await.0, 504);
+    assert_eq!(gateway.calls.recv().await.unwrap().attempts.len(), 1);
+    for _ in 0..10 {
+        provider.will(Reply::json(200, ANSWER));
+        assert_eq!(gateway.ask(CHAT_PATH, &hello(Some("one"))).await.0, 200);
+        assert!(matches!(gateway.calls.recv().await.unwrap().outcome, Outcome::Ok));
+    }
+    provider.forget();
+    let mut hedged = 0;
+    for _ in 0..11 {
+        provider.will(Reply::Never { gone: tokio::sync::oneshot::channel().0 }).will(Reply::json(200, ANSWER));
+        let status = gateway.ask(CHAT_PATH, &hello(Some("one"))).await.0;
+        let attempts = gateway.calls.recv().await.unwrap().attempts.len();
+        assert!(matches!((status, attempts), (200, 2) | (504, 1)), "{status} after {attempts}");
+        hedged += attempts - 1;
+        provider.forget();
+    }
+    // Ten may be made at once; then it is one in a hundred.
+    assert_eq!(hedged, 10);
+}
+
+#[tokio::test]
 async fn a_full_endpoint_says_so_and_a_caller_who_leaves_makes_room() {
     let provider = Provider::start().await;
     let yaml = pair((&provider, "concurrency: {max: 1, queue: 1, wait_ms: 60000}"), (&provider, ""), "");
