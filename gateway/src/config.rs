@@ -8,6 +8,7 @@ mod measures;
 mod otlp;
 mod prices;
 mod quotas;
+mod record;
 mod recording;
 mod resilience;
 mod settings;
@@ -34,7 +35,7 @@ use crate::otlp::OtlpConfig;
 use crate::provider::allowed::{Allowed, VARIABLE as ALLOWED};
 use crate::provider::{self, Vendor};
 use crate::quota::QuotaConfig;
-use crate::recording::Recording;
+use crate::recording::{RecordConfig, Recording};
 use crate::routing::Strategy;
 use crate::screen::ScreenConfig;
 
@@ -57,6 +58,8 @@ pub struct Config {
     pub(crate) access: AccessConfig,
     pub(crate) quotas: QuotaConfig,
     pub(crate) otlp: Option<OtlpConfig>,
+    /// What is recorded of calls, where their endpoint says nothing of it.
+    pub(crate) record: RecordConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) screen: ScreenConfig,
     /// Where its calls are recorded, where that is not the usual place.
     pub(crate) recording: Option<Arc<Recording>>,
+    /// What is recorded of its calls.
+    pub(crate) record: RecordConfig,
     /// Where the model stands in the file, for what is only found wrong when it is opened.
     pub(crate) line: u64,
     pub(crate) key: String,
@@ -100,6 +105,7 @@ pub(crate) struct RouteConfig {
     pub(crate) limit: Option<Limit>,
     pub(crate) screen: ScreenConfig,
     pub(crate) recording: Option<Arc<Recording>>,
+    pub(crate) record: RecordConfig,
 }
 
 impl RouteConfig {
@@ -107,7 +113,18 @@ impl RouteConfig {
     pub(crate) fn of_database(name: String, destinations: Vec<(String, u32)>, policy: PolicyConfig) -> Self {
         let origin = Origin::Database { must_be_public: true };
         let (strategy, screen) = (Strategy::TrafficSplit, ScreenConfig::default());
-        Self { name, kind: Kind::Chat, destinations, strategy, policy, origin, limit: None, screen, recording: None }
+        Self {
+            name,
+            kind: Kind::Chat,
+            destinations,
+            strategy,
+            policy,
+            origin,
+            limit: None,
+            screen,
+            recording: None,
+            record: RecordConfig::default(),
+        }
     }
 }
 
@@ -214,7 +231,21 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         Some(it) => Some(otlp::read(&it, env)?),
         None => otlp::of_environment(env).map_err(ConfigError::Start)?,
     };
-    table.finish(&["endpoints", "routes", "prices", "admin", "auth", "keys", "limits", "budgets", "redis", "otlp"])?;
+
+    let record = table.take("record").map(|it| record::read(&it)).transpose()?.unwrap_or_default();
+    table.finish(&[
+        "endpoints",
+        "routes",
+        "prices",
+        "admin",
+        "auth",
+        "keys",
+        "limits",
+        "budgets",
+        "redis",
+        "otlp",
+        "record",
+    ])?;
 
     let mut lines = HashMap::new();
     let endpoints = list.list()?.iter().map(|it| endpoint(it, &mut lines, env)).collect::<Result<Vec<_>, _>>()?;
@@ -225,8 +256,16 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         None => Vec::new(),
     };
     resilience::check_fallbacks(root.file(), &endpoints, &routes)?;
-    let config =
-        Config { file: root.file().to_owned(), endpoints, routes, prices: Prices::new(prices), access, quotas, otlp };
+    let config = Config {
+        file: root.file().to_owned(),
+        endpoints,
+        routes,
+        prices: Prices::new(prices),
+        access,
+        quotas,
+        otlp,
+        record,
+    };
     guardrails::check_judges(&config)?;
     cache::check_vectors(&config)?;
     Ok(config)
@@ -247,6 +286,7 @@ const ENDPOINT_KEYS: &[&str] = &[
     "concurrency",
     "breaker",
     "experiment",
+    "record",
 ];
 const ROUTE_KEYS: &[&str] = &[
     "name",
@@ -261,6 +301,7 @@ const ROUTE_KEYS: &[&str] = &[
     "fallbacks",
     "hedge",
     "experiment",
+    "record",
 ];
 
 fn endpoint(
@@ -284,6 +325,7 @@ fn endpoint(
     let gate = table.take("concurrency").map(|it| resilience::concurrency(&it)).transpose()?;
     let breaker = table.take("breaker").map(|it| resilience::breaker(&it)).transpose()?.unwrap_or_default();
     let recording = table.take("experiment").map(|it| recording::experiment(&it)).transpose()?;
+    let record = table.take("record").map(|it| record::read(&it)).transpose()?.unwrap_or_default();
     table.finish(ENDPOINT_KEYS)?;
 
     let mut table = model.table()?;
@@ -315,6 +357,7 @@ fn endpoint(
         origin: env.origin,
         screen,
         recording,
+        record,
         line: model.line(),
         key: model.key().to_owned(),
     })
@@ -335,6 +378,7 @@ fn route(
     let screen = screen(&mut table, &World { env, endpoint: &name })?;
     let policy = resilience::policy(&mut table)?;
     let recording = table.take("experiment").map(|it| recording::experiment(&it)).transpose()?;
+    let record = table.take("record").map(|it| record::read(&it)).transpose()?.unwrap_or_default();
     table.finish(ROUTE_KEYS)?;
 
     let mut shares: Vec<(String, u32)> = Vec::new();
@@ -380,6 +424,7 @@ fn route(
         limit,
         screen,
         recording,
+        record,
     })
 }
 

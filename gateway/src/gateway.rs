@@ -187,7 +187,7 @@ impl Gateway {
         if let Err(error) = self.0.kept_budgets.write().await {
             tracing::warn!(%error, "what was spent of budgets could not be written down");
         }
-        if let Some(exporter) = &self.0.recorder.exporter {
+        if let Some(exporter) = self.0.recorder.exporter() {
             exporter.flush().await;
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod facts;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use llm::{ChatChunk, Error, Usage};
 use serde_json::json;
@@ -22,7 +23,7 @@ use crate::http::status_of;
 use crate::losses::{Loss, Losses};
 use crate::observe::{InFlight, Metrics, TraceParent};
 use crate::otlp::Exporter;
-use crate::recording::Recording;
+use crate::recording::{RecordPolicy, Recording};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 use assembly::Assembly;
@@ -48,7 +49,7 @@ pub struct Call {
     pub provider: String,
     /// The provider's name of the model.
     pub model: String,
-    /// The request, JSON. Of one too large for a record, an object with its size and its beginning.
+    /// The request, JSON; nothing where it is not recorded. Of one too large for a record, an object with its size and its beginning.
     pub request: Bytes,
     /// The answer, JSON; a stream's is put together as the unary answer would have been. `None` where none came.
     pub response: Option<Bytes>,
@@ -150,12 +151,13 @@ impl Outcome {
 pub(crate) struct Recorder {
     sender: Option<Sender<Call>>,
     pub(crate) metrics: Metrics,
-    pub(crate) exporter: Option<Exporter>,
+    /// Another one takes its place when the configuration says so.
+    exporter: ArcSwapOption<Exporter>,
 }
 
 impl Recorder {
     pub(crate) fn new(sender: Option<Sender<Call>>, metrics: Metrics, exporter: Option<Exporter>) -> Self {
-        Self { sender, metrics, exporter }
+        Self { sender, metrics, exporter: ArcSwapOption::from_pointee(exporter) }
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -164,11 +166,20 @@ impl Recorder {
 
     /// Whether anybody wants to see what was asked and answered.
     fn keeps_content(&self) -> bool {
-        self.sender.is_some() || self.exporter.as_ref().is_some_and(Exporter::captures_content)
+        self.sender.is_some() || self.exporter.load().as_ref().is_some_and(|it| it.captures_content())
+    }
+
+    pub(crate) fn exporter(&self) -> Option<Arc<Exporter>> {
+        self.exporter.load_full()
+    }
+
+    /// Exports what is recorded from now on elsewhere; what still waits goes where it was to go.
+    pub(crate) fn export_to(&self, exporter: Option<Exporter>) {
+        self.exporter.store(exporter.map(Arc::new));
     }
 
     fn record(&self, call: Call) {
-        if self.exporter.as_ref().is_some_and(|it| !it.take(&call)) {
+        if self.exporter.load().as_ref().is_some_and(|it| !it.take(&call)) {
             self.metrics.dropped_exports("queue", 1);
         }
         // Only a full channel loses a record: a closed one has nobody left to tell.
@@ -195,6 +206,10 @@ pub(crate) struct Meter {
     price: Option<Arc<Price>>,
     /// The service tier that the answer names outside of its counts.
     tier: Option<Tier>,
+    /// What is recorded, whether it is in any case, and whether what is asked and answered may be.
+    policy: Arc<RecordPolicy>,
+    is_sampled: bool,
+    keeps_content: bool,
 }
 
 impl Meter {
@@ -205,7 +220,10 @@ impl Meter {
         request: &Request,
         permit: Permit,
     ) -> Self {
-        let is_recording = recorder.keeps_content();
+        let policy = Arc::clone(served.record());
+        let parent = TraceParent::of(&request.caller.headers);
+        let is_sampled = policy.samples(parent.as_ref().map(|it| &it.trace_id), &id);
+        let keeps_content = policy.may_keep_content(is_sampled) && (recorder.keeps_content() || policy.logs_bodies());
         let call = Call {
             id,
             // Until somebody is asked; a call that is stopped before keeps it.
@@ -217,7 +235,7 @@ impl Meter {
             kind: request.kind,
             provider: String::new(),
             model: String::new(),
-            request: if is_recording { recorded(&request.body) } else { Bytes::new() },
+            request: if keeps_content { recorded(&request.body) } else { Bytes::new() },
             response: None,
             outcome: Outcome::Cancelled,
             usage: None,
@@ -231,12 +249,12 @@ impl Meter {
             streamed: request.stream,
             attempts: Vec::new(),
             losses: Vec::new(),
-            parent: TraceParent::of(&request.caller.headers),
+            parent,
             caller: request.caller.known.as_ref().map(|it| Arc::clone(&it.identity)),
             client: served.recording().filter(|it| it.registered.is_some()).and_then(|_| request.caller.client()),
             recording: served.recording().cloned(),
         };
-        let bytes_max = if is_recording { RECORDED_BYTES_MAX } else { 0 };
+        let bytes_max = if keeps_content { RECORDED_BYTES_MAX } else { 0 };
         let assembly = Assembly::new(request.kind, bytes_max);
         Self {
             _in_flight: recorder.metrics.begun(),
@@ -248,6 +266,9 @@ impl Meter {
             assembly,
             price: None,
             tier: None,
+            policy,
+            is_sampled,
+            keeps_content,
         }
     }
 
@@ -290,7 +311,7 @@ impl Meter {
 
     /// The request has become another one, which the record shows in its place.
     pub(crate) fn asks(&mut self, request: &Request) {
-        if self.recorder.keeps_content()
+        if self.keeps_content
             && let Some(call) = &mut self.call
         {
             call.request = recorded(&request.body);
@@ -357,7 +378,7 @@ impl Meter {
     /// The whole answer has come. Gives what it cost.
     pub(crate) fn whole(mut self, body: &Bytes, form: Dialect, facts: &WholeFacts<'_>) -> Option<Usd> {
         let mut call = self.call.take()?;
-        call.response = self.recorder.keeps_content().then(|| recorded(body));
+        call.response = self.keeps_content.then(|| recorded(body));
         call.usage = facts.usage(form);
         self.tier = facts.tier();
         self.finish(call, Outcome::Ok)
@@ -366,7 +387,7 @@ impl Meter {
     /// An answer has passed that nobody here has words for, but for its counts. Gives what it cost.
     pub(crate) fn passed(mut self, body: &Bytes, usage: Option<Usage>) -> Option<Usd> {
         let mut call = self.call.take()?;
-        call.response = self.recorder.sender.is_some().then(|| recorded(body));
+        call.response = self.keeps_content.then(|| recorded(body));
         call.usage = usage;
         self.finish(call, Outcome::Ok)
     }
@@ -394,7 +415,7 @@ impl Meter {
         call.duration = self.started.elapsed();
         call.outcome = outcome;
         call.decisions = self.decisions.take().map(|it| it.list()).unwrap_or_default();
-        if call.streamed && self.recorder.keeps_content() {
+        if call.streamed && self.keeps_content {
             call.response = self.assembly.to_json(call.usage.as_ref());
         }
         call.cost = call.usage.as_ref().and_then(|it| cost::of(self.price.as_deref(), &call.provider, it, self.tier));
@@ -406,8 +427,12 @@ impl Meter {
         if let Some(permit) = self.permit.take() {
             permit.settle(&call);
         }
-        self.recorder.metrics.finished(&call);
-        self.recorder.record(call);
+        let is_kept = self.policy.keeps(self.is_sampled, &call);
+        let logged = self.policy.apply(&mut call, is_kept);
+        self.recorder.metrics.finished(&call, &logged);
+        if is_kept {
+            self.recorder.record(call);
+        }
         cost
     }
 }

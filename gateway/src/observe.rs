@@ -28,6 +28,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::recording::Logged;
 use crate::{CacheUse, Call, EndpointHealth, Reloads};
 use labels::{
     AttemptLabels, CacheLabels, CallLabels, DecisionLabels, EndpointLabels, ExportLabels, KeyCallLabels, KeyLabels,
@@ -226,8 +227,8 @@ impl Metrics {
     }
 
     /// A call has ended.
-    pub(crate) fn finished(&self, call: &Call) {
-        log::line(call);
+    pub(crate) fn finished(&self, call: &Call, logged: &Logged) {
+        log::line(call, logged);
         self.series(call).observe(call);
         if let Some(caller) = &call.caller {
             self.called_by(&caller.key, call);

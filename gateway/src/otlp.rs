@@ -35,7 +35,7 @@ const TRIES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where spans go: the section `otlp` of the configuration, or `OTEL_EXPORTER_OTLP_*`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OtlpConfig {
     /// The address that takes traces, its path included.
     pub(crate) address: Url,

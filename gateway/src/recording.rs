@@ -1,4 +1,10 @@
-//! Where the records of an endpoint's calls go, if anywhere.
+//! Where the records of an endpoint's calls go, if anywhere, and what of the calls stands in them.
+
+mod policy;
+mod redaction;
+
+pub(crate) use policy::{Bodies, Logged, RecordConfig, RecordPolicy, Sample};
+pub(crate) use redaction::Redaction;
 
 /// Where the records of an endpoint's calls go.
 #[derive(Clone, Debug, PartialEq, Eq)]

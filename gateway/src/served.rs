@@ -11,7 +11,7 @@ use crate::endpoint::Kind;
 use crate::health::Health;
 use crate::limits::Limiter;
 use crate::provider::{self, Provider};
-use crate::recording::Recording;
+use crate::recording::{RecordPolicy, Recording};
 use crate::request::Request;
 use crate::routing::Strategy;
 use crate::screen::Screen;
@@ -45,6 +45,8 @@ pub(crate) struct Endpoint {
     pub(crate) total: Duration,
     /// Where its calls are recorded, where that is not the usual place.
     pub(crate) recording: Option<Arc<Recording>>,
+    /// What is recorded of its calls.
+    pub(crate) record: Arc<RecordPolicy>,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,8 @@ pub(crate) struct Route {
     pub(crate) policy: Policy,
     /// Where its calls are recorded, where that is not for who answers to say.
     pub(crate) recording: Option<Arc<Recording>>,
+    /// What is recorded of its calls.
+    pub(crate) record: Arc<RecordPolicy>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -128,6 +132,14 @@ impl Served {
         match self {
             Self::Endpoint(it) => it.recording.as_ref(),
             Self::Route(it) => it.recording.as_ref(),
+        }
+    }
+
+    /// What is recorded of its calls.
+    pub(crate) fn record(&self) -> &Arc<RecordPolicy> {
+        match self {
+            Self::Endpoint(it) => &it.record,
+            Self::Route(it) => &it.record,
         }
     }
 

@@ -12,13 +12,24 @@ use tokio_util::task::AbortOnDropHandle;
 /// How often the file is looked at. One look costs a few microseconds; people wait a second gladly.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
+/// A configuration file as it was before it was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unread(Option<Stamp>);
+
+impl Unread {
+    /// To be taken before the file is read: what is written to it from then on is seen.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self(std::fs::metadata(file).ok().map(|it| stamp(&it)))
+    }
+}
+
 /// Watches until the handle is dropped. A gateway without a file has nothing to watch.
-pub(crate) fn watch(gateway: Gateway) -> anyhow::Result<AbortOnDropHandle<()>> {
+pub(crate) fn watch(gateway: Gateway, unread: Unread) -> anyhow::Result<AbortOnDropHandle<()>> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         let file = gateway.file();
         let mut seen = Seen::default();
-        seen.took_over(look(file.as_deref()).await);
+        seen.took_over(unread.0);
         loop {
             let is_asked = tokio::select! {
                 _ = hangup.recv() => true,
@@ -53,8 +64,11 @@ type Stamp = (i64, i64, u64, u64);
 
 /// `None` where there is no file just now.
 async fn look(file: Option<&Path>) -> Option<Stamp> {
-    let it = tokio::fs::metadata(file?).await.ok()?;
-    Some((it.mtime(), it.mtime_nsec(), it.size(), it.ino()))
+    tokio::fs::metadata(file?).await.ok().map(|it| stamp(&it))
+}
+
+fn stamp(it: &std::fs::Metadata) -> Stamp {
+    (it.mtime(), it.mtime_nsec(), it.size(), it.ino())
 }
 
 /// The versions of the file that were looked at.

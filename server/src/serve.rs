@@ -19,7 +19,7 @@ use crate::{
     connections::{self, Limits},
     guard::Guard,
     recorder::{self, Recorder},
-    reload,
+    reload::{self, Unread},
 };
 
 /// How a server ends once it is told to.
@@ -50,6 +50,7 @@ pub(crate) fn blocking(server: impl Future<Output = anyhow::Result<()>>) -> anyh
 pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Result<()> {
     // The cheap checks come first, so that a mistake leaves no file behind.
     config.check()?;
+    let unread = config.gateway.as_deref().map(Unread::of).unwrap_or_default();
     let gateway_config = match config.gateway.as_deref() {
         Some(file) => Some(load_gateway_config(file)?),
         // Without a file there may still be endpoints in the database.
@@ -82,7 +83,7 @@ pub(crate) async fn everything(config: ServerConfig, stop: Stop) -> anyhow::Resu
     let recorder =
         Recorder::start(&tracking, recorded, gateway.clone()).context("cannot start the recorder of calls")?;
     let dropped = gateway.clone().map(|it| AbortOnDropHandle::new(tokio::spawn(tell_dropped_calls(it))));
-    let reloading = gateway.clone().map(reload::watch).transpose()?;
+    let reloading = gateway.clone().map(|it| reload::watch(it, unread)).transpose()?;
     let draining = CancellationToken::new();
     let app = app::everything(tracking, gateway.clone(), admin, &config, draining.clone());
     serve(listener, app, config.static_prefix(), stop, draining).await?;
@@ -121,6 +122,7 @@ pub(crate) async fn gateway_alone(
     guard: Guard,
     stop: Stop,
 ) -> anyhow::Result<()> {
+    let unread = config.as_deref().map(Unread::of).unwrap_or_default();
     let config = config.as_deref().map(load_gateway_config).transpose()?;
     let config = config.map_or_else(gateway::Config::of_environment, Ok)?;
     let options = admin::options()?;
@@ -147,7 +149,7 @@ pub(crate) async fn gateway_alone(
     if let Some(admin) = &followed {
         admin.serve(&gateway).await;
     }
-    let _reloading = reload::watch(gateway.clone())?;
+    let _reloading = reload::watch(gateway.clone(), unread)?;
     let draining = CancellationToken::new();
     serve(listener, app::gateway_alone(gateway.clone(), guard, draining.clone()), "", stop, draining).await?;
     export_the_rest(&gateway).await;

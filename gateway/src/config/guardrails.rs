@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use super::Config;
 use super::measures::duration;
@@ -234,8 +234,7 @@ fn regex(table: &mut Table<'_>) -> Result<Check, ConfigError> {
         return Err(list.error(format!("must hold 1 to {PATTERNS_MAX} patterns, but holds {}", places.len())));
     }
     let rules = places.iter().enumerate().map(|(index, place)| {
-        let regex = RegexBuilder::new(place.text()?).size_limit(PATTERN_BYTES_MAX).build();
-        let regex = regex.map_err(|error| place.error(format!("is no pattern that can be used: {error}")))?;
+        let regex = pattern(place)?;
         Ok(Rule { label: format!("pattern-{}", index + 1), placeholder: placeholder.clone(), regex, refine: None })
     });
     Ok(Check::Find(Finder::new(rules.collect::<Result<_, ConfigError>>()?)))
@@ -245,6 +244,17 @@ fn pii(table: &mut Table<'_>) -> Result<Check, ConfigError> {
     let Some(list) = table.take("kinds") else {
         return Ok(Check::Find(Finder::new(Pii::ALL.into_iter().map(Pii::rule).collect())));
     };
+    Ok(Check::Find(Finder::new(kinds(&list)?.into_iter().map(Pii::rule).collect())))
+}
+
+/// A regular expression whose size is bounded.
+pub(super) fn pattern(place: &Place<'_>) -> Result<Regex, ConfigError> {
+    let regex = RegexBuilder::new(place.text()?).size_limit(PATTERN_BYTES_MAX).build();
+    regex.map_err(|error| place.error(format!("is no pattern that can be used: {error}")))
+}
+
+/// Kinds of personal data, by their names.
+pub(super) fn kinds(list: &Place<'_>) -> Result<Vec<Pii>, ConfigError> {
     let kinds = list.list()?.into_iter().map(|place| {
         let text = place.text()?;
         Pii::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| {
@@ -258,7 +268,7 @@ fn pii(table: &mut Table<'_>) -> Result<Check, ConfigError> {
         return Err(list.error("is empty; leave it out to look for all kinds"));
     }
     kinds.dedup();
-    Ok(Check::Find(Finder::new(kinds.into_iter().map(Pii::rule).collect())))
+    Ok(kinds)
 }
 
 /// Attempts to talk a model out of its instructions: by a judge where one is named, by their usual phrases where not.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::state::{Added, State};
 use super::{Gateway, Kept};
+use crate::otlp::Exporter;
 use crate::{Config, ConfigError};
 
 /// How often a gateway has taken another configuration, and what became of the last one.
@@ -65,6 +66,13 @@ impl Gateway {
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = kept.clone();
         change(&mut next);
+        // Started before anything changes, so that one that cannot be changes nothing.
+        let (old, new) = (&kept.config.otlp, &next.config.otlp);
+        let exporter = (old != new).then(|| {
+            let started = new.clone().map(|it| Exporter::start(it, self.metrics().clone())).transpose();
+            started.map_err(ConfigError::Start)
+        });
+        let exporter = exporter.transpose().inspect_err(|error| self.refuse(error))?;
         let built = {
             let before = self.0.state.load_full();
             let mut workshop = self.0.workshop.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +81,9 @@ impl Gateway {
         match built {
             Ok(state) => {
                 *kept = next;
+                if let Some(exporter) = exporter {
+                    self.0.recorder.export_to(exporter);
+                }
                 self.0.state.store(Arc::new(state));
                 let mut reloads = self.0.reloads.lock().unwrap_or_else(PoisonError::into_inner);
                 reloads.generation += 1;

@@ -13,6 +13,7 @@ use crate::health::Health;
 use crate::limits::{Limit, Limiter};
 use crate::provider::{self, Builder, Clients, Locals};
 use crate::quota::{Alerts, BudgetPolicy, Quotas};
+use crate::recording::{RecordConfig, RecordPolicy};
 use crate::screen::Screen;
 use crate::served::{Endpoint, Route, Served};
 use crate::{Config, ConfigError, EndpointInfo, RouteInfo};
@@ -70,7 +71,14 @@ impl State {
         let caches = Arc::clone(&renewed.caches);
         let config_dir = config.file.parent().unwrap_or(Path::new(""));
         let builder = Builder { clients: renewed.clients, locals: renewed.locals, config_dir };
-        let mut making = Making { builder, caches: &caches, prices: &config.prices, before, state: Self::default() };
+        let mut making = Making {
+            builder,
+            caches: &caches,
+            prices: &config.prices,
+            record: &config.record,
+            before,
+            state: Self::default(),
+        };
         for endpoint in &config.endpoints {
             making.endpoint(endpoint).map_err(|message| ConfigError::Invalid {
                 file: config.file.clone(),
@@ -137,6 +145,7 @@ struct Making<'a> {
     builder: Builder<'a>,
     caches: &'a Caches,
     prices: &'a Prices,
+    record: &'a RecordConfig,
     before: &'a State,
     state: State,
 }
@@ -182,6 +191,7 @@ impl Making<'_> {
             gate,
             total: config.timeouts.total,
             recording: config.recording.clone(),
+            record: Arc::new(RecordPolicy::of_endpoint(&config.record, self.record)),
         });
         self.state.served.insert(config.name.clone(), Served::Endpoint(Arc::clone(&built)));
         self.state.endpoints.push(built);
@@ -241,8 +251,11 @@ impl Making<'_> {
             return Ok(());
         }
         let limiter = limiter("route", &config.name, config.limit.as_ref(), before.and_then(|it| it.limiter.as_ref()));
+        let theirs = destinations.iter().map(|it| &*it.record);
+        let record = Arc::new(RecordPolicy::of_route(&config.record, self.record, theirs));
         let built = Arc::new(Route {
             weights,
+            record,
             screen: Screen::new(&config.screen, &destinations, self.caches)?,
             destinations,
             limiter,

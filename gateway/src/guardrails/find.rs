@@ -39,6 +39,23 @@ impl Finder {
         &self.rules[found.rule]
     }
 
+    /// A text with placeholders for what is found in it; `None` where that is nothing.
+    pub(crate) fn masked(&self, text: &str) -> Option<String> {
+        let found = self.scan(text, 0, text.len());
+        if found.is_empty() {
+            return None;
+        }
+        let mut masked = String::with_capacity(text.len());
+        let mut end = 0;
+        for it in &found {
+            masked.push_str(&text[end..it.range.start]);
+            masked.push_str(&self.rule(it).placeholder);
+            end = it.range.end;
+        }
+        masked.push_str(&text[end..]);
+        Some(masked)
+    }
+
     /// Whether there is anything in a text.
     pub(super) fn is_in(&self, text: &str) -> Option<&Rule> {
         (0..self.rules.len()).find_map(|rule| self.next(rule, text, 0)).map(|it| self.rule(&it))

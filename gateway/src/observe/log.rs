@@ -1,15 +1,17 @@
-//! One line in the log for each finished call, with no word of what was asked or answered.
+//! One line in the log for each finished call, with no word of what was asked or answered unless the configuration wants
+//! that.
 //!
 //! The target is `calls`, so that a filter turns these lines on and off by themselves: `TIDEGATE_LOG=calls=info` shows
 //! all of them. Without a filter of one's own only failures on our side or the provider's are shown.
 
+use crate::recording::Logged;
 use crate::{Call, Outcome};
 
 /// What the lines are filtered by.
 const TARGET: &str = "calls";
 
 /// Writes the line of a call.
-pub(super) fn line(call: &Call) {
+pub(super) fn line(call: &Call, logged: &Logged) {
     match &call.outcome {
         Outcome::Failed { status, message } if *status >= 500 => {
             if tracing::enabled!(target: TARGET, tracing::Level::WARN) {
@@ -17,7 +19,7 @@ pub(super) fn line(call: &Call) {
                 tracing::warn!(target: TARGET, call = call.id, endpoint = call.endpoint, route = call.route,
                     key = call.caller.as_ref().map(|it| it.key.as_str()), provider = call.provider, model = call.model, kind = call.kind.word(), status, message,
                     streamed = call.streamed, attempts = call.attempts.len(), duration_ms = facts.duration_ms,
-                    "a call failed");
+                    request = logged.request, response = logged.response, "a call failed");
             }
         }
         outcome => {
@@ -34,7 +36,8 @@ pub(super) fn line(call: &Call) {
                     streamed = call.streamed, attempts = call.attempts.len(), duration_ms = facts.duration_ms,
                     first_token_ms = facts.first_token_ms, input_tokens = facts.input_tokens,
                     output_tokens = facts.output_tokens, cost_usd = facts.cost_usd, cache = facts.cache,
-                    lost_fields = facts.lost_fields, "a call");
+                    lost_fields = facts.lost_fields, request = logged.request, response = logged.response,
+                    "a call");
             }
         }
     }

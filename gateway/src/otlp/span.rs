@@ -40,7 +40,8 @@ fn root(call: &Call, trace_id: [u8; 16], capture_content: bool) -> Span {
         attributes.add(&format!("tidegate.guardrail.{}.{}", it.guardrail, it.stage.word()), it.verdict.word());
     }
     if capture_content {
-        attributes.add("tidegate.request.body", String::from_utf8_lossy(&call.request).into_owned());
+        let request = Some(&call.request).filter(|it| !it.is_empty());
+        attributes.add_some("tidegate.request.body", request.map(|it| String::from_utf8_lossy(it).into_owned()));
         let response = call.response.as_ref().map(|it| String::from_utf8_lossy(it).into_owned());
         attributes.add_some("tidegate.response.body", response);
     }

@@ -149,7 +149,7 @@ fn mistakes_in_what_happens_without_an_answer_are_named() {
     keys("retries: {max: 1, base_ms: 0}", "must be a whole number of at least 1, but is `0`");
     keys("fallbacks: [{name: othr}]", "`endpoints[0].fallbacks[0].name`: `othr` is no endpoint or route of this file");
     keys("fallbacks: [{name: chat}]", "`chat` would fall back to itself; `retries` asks the same endpoint again");
-    keys("hedge: {}", "the key `after_ms` is missing");
+    keys("hedge: {}", "does not say when");
     keys("concurrency: {max: 0}", "must be a whole number of at least 1, but is `0`");
     keys("breaker: {failures: few}", "must be a whole number of at least 1, but is `few`");
     let route = |keys: &str, words: &str| {

@@ -20,11 +20,13 @@ pub(crate) fn of(call: &Call, experiment: ExperimentId) -> NewTrace {
     children.extend(call.decisions.iter().map(|it| decision(&root, it)));
     let linked = call.parent.as_ref().map(|it| TraceId::from_otel(it.trace_id));
     let mut trace = NewTrace::new(experiment, root.kind("LLM"))
-        .asked(call.request.clone())
         .client_request_id(call.id.as_str())
         .metadata("mlflow.gateway.endpointId", registered(call).map_or(call.endpoint.as_str(), |it| &it.id))
         .metadata("mlflow.gateway.requestType", request_type(call.kind))
         .metadata("tidegate.model", call.model.as_str());
+    if !call.request.is_empty() {
+        trace = trace.asked(call.request.clone());
+    }
     if let Some(response) = &call.response {
         trace = trace.answered(response.clone());
     }
