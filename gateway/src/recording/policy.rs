@@ -3,6 +3,7 @@
 //! It is decided and done before a record leaves this crate. What calls count for (quotas, budgets, metrics, costs) is
 //! no record, and stays exact.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,13 +126,11 @@ impl RecordPolicy {
         if self.sample == Sample::ALL {
             return true;
         }
-        match trace_id {
-            Some(id) => self.sample.has(id),
-            None => {
-                let hash = Sha256::digest(call_id);
-                self.sample.has(hash.first_chunk().expect("a hash has 32 bytes"))
-            }
-        }
+        let Some(id) = trace_id else {
+            let hash = Sha256::digest(call_id);
+            return self.sample.has(hash.first_chunk().expect("a hash has 32 bytes"));
+        };
+        self.sample.has(id)
     }
 
     /// Whether something of what is asked and answered may be kept, as long as nobody knows how the call ends.
@@ -211,7 +210,7 @@ fn preview(mut value: Value) -> Value {
             if let Some((end, _)) = text.char_indices().nth(PREVIEW_CHARS) {
                 let more = text[end..].chars().count();
                 text.truncate(end);
-                text.push_str(&format!("… ({more} more characters)"));
+                let _ = write!(text, "… ({more} more characters)");
             }
         }
         Value::Array(list) => list.iter_mut().for_each(|it| *it = preview(it.take())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use serde_json_path::JsonPath;
+use serde_json_path::{JsonPath, NormalizedPath};
 
 use crate::guardrails::Finder;
 
@@ -55,7 +55,8 @@ impl Redaction {
 
     fn places(&self, value: &mut Value) {
         for path in &self.paths {
-            let found: Vec<String> = path.query_located(value).locations().map(|it| it.to_json_pointer()).collect();
+            let found: Vec<String> =
+                path.query_located(value).locations().map(NormalizedPath::to_json_pointer).collect();
             for pointer in found {
                 // A place within one that has just gone is not there any more.
                 if let Some(place) = value.pointer_mut(&pointer) {
