@@ -220,7 +220,7 @@ fn parse(root: &Place<'_>, env: &Outside<'_>) -> Result<Config, ConfigError> {
         access.keys = keys::read(&place, env, &Hasher::new(access.pepper.as_ref()))?;
     }
     let mut rules = table.take("limits").map(|it| quotas::limits(&it)).transpose()?.unwrap_or_default();
-    rules.extend(table.take("budgets").map(|it| quotas::budgets(&it)).transpose()?.unwrap_or_default());
+    rules.extend(table.take("budgets").map(|it| quotas::budgets(&it, env)).transpose()?.unwrap_or_default());
     let redis = match table.take("redis") {
         Some(it) => Some(quotas::redis(&it, env)?),
         None => quotas::redis_of_environment(env)?,

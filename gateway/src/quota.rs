@@ -12,6 +12,7 @@ mod redis;
 mod rule;
 mod sliding;
 mod told;
+mod webhook;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,7 @@ use policy::Counting;
 pub(crate) use policy::{Alerts, BudgetPolicy};
 pub(crate) use redis::{OnFailure, RedisConfig};
 pub(crate) use rule::{Action, Measure, Rule, Scope, Term};
+pub(crate) use webhook::Webhook;
 pub(crate) use window::Window;
 
 /// What the configuration says of quotas.
@@ -110,14 +112,19 @@ impl Quotas {
             return Ok(Reserved::default());
         }
         let counts = self.ledger.reserve(&claims, now_unix_s).await.map_err(|refused| match refused {
-            ledger::Refused::Full { claim, used, frees_unix_s } => match claim.checked_sub(own_counts) {
-                Some(policy) => policies[policy].refusal(&claims[claim], now_unix_s),
-                None => refusal(&rules, claim, &claims[claim], used, frees_unix_s - now_unix_s),
-            },
+            ledger::Refused::Full { claim, used, frees_unix_s } => {
+                if let Some(policy) = claim.checked_sub(own_counts) {
+                    return policies[policy].refusal(&claims[claim], now_unix_s);
+                }
+                for it in rules.iter().filter(|it| it.place == claim) {
+                    it.rule.tell(it.subject, &claims[claim], used, true, &self.alerts, now_unix_s);
+                }
+                refusal(&rules, claim, &claims[claim], used, frees_unix_s - now_unix_s)
+            }
             ledger::Refused::Down(words) => Error::Unavailable(words),
         })?;
-        for Claiming { rule, place, .. } in &rules {
-            rule.alert(&claims[*place], counts[*place]);
+        for Claiming { rule, subject, place } in &rules {
+            rule.tell(subject, &claims[*place], counts[*place], false, &self.alerts, now_unix_s);
         }
         let headers = told::headers(&rules, &claims, &counts, now_unix_s);
         let of_policies = claims.iter().zip(&counts).skip(own_counts);

@@ -1,10 +1,10 @@
 //! The `limits`, `budgets` and `redis` of the configuration.
 
 use super::keys::names;
-use super::settings::{Outside, World, expand};
+use super::settings::{Outside, World, address, expand, secret};
 use super::tree::{Place, Table};
 use crate::ConfigError;
-use crate::quota::{Action, Measure, OnFailure, RedisConfig, Rule, Scope, Term, Window};
+use crate::quota::{Action, Measure, OnFailure, RedisConfig, Rule, Scope, Term, Webhook, Window};
 use crate::secrets::Secret;
 
 /// Quotas at most: each call looks at all of them.
@@ -18,8 +18,8 @@ pub(super) fn limits(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
 }
 
 /// Reads `budgets`: dollars.
-pub(super) fn budgets(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
-    budgets_of(place, RULES_MAX, None)
+pub(super) fn budgets(place: &Place<'_>, env: &Outside<'_>) -> Result<Vec<Rule>, ConfigError> {
+    budgets_of(place, RULES_MAX, None, Some(env))
 }
 
 /// Reads the `limits` of one key.
@@ -29,7 +29,7 @@ pub(super) fn limits_of_key(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError>
 
 /// Reads the `budgets` of one key.
 pub(super) fn budgets_of_key(place: &Place<'_>) -> Result<Vec<Rule>, ConfigError> {
-    budgets_of(place, KEY_RULES_MAX, Some(Scope::Key))
+    budgets_of(place, KEY_RULES_MAX, Some(Scope::Key), None)
 }
 
 fn limits_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec<Rule>, ConfigError> {
@@ -63,7 +63,13 @@ fn limits_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec
     Ok(rules)
 }
 
-fn budgets_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Vec<Rule>, ConfigError> {
+/// Budgets that may come over the API call nobody: their webhooks would lead wherever their author likes.
+fn budgets_of(
+    place: &Place<'_>,
+    most: usize,
+    scope: Option<Scope>,
+    env: Option<&Outside<'_>>,
+) -> Result<Vec<Rule>, ConfigError> {
     let mut rules = Vec::new();
     for place in &places(place, most)? {
         let mut table = place.table()?;
@@ -71,8 +77,14 @@ fn budgets_of(place: &Place<'_>, most: usize, scope: Option<Scope>) -> Result<Ve
         let action = table.take("action").map(|it| action(&it)).transpose()?.unwrap_or_default();
         let rule = rule(&mut table, scope)?;
         let (window, words) = window(&mut table)?;
-        finish(table, scope, &["window", "usd", "action"])?;
-        rules.push(Rule { measure: Measure::Usd, amount, action, term: Term::Calendar(window, words), ..rule });
+        let webhook = match (table.take("webhook"), env) {
+            (None, _) => None,
+            (Some(place), Some(env)) => Some(webhook(&place, env)?),
+            (Some(place), None) => return Err(place.error("is for the `budgets` of the configuration; a key has none")),
+        };
+        finish(table, scope, &["window", "usd", "action", "webhook"])?;
+        let term = Term::Calendar(window, words);
+        rules.push(Rule { measure: Measure::Usd, amount, action, term, webhook, ..rule });
     }
     Ok(rules)
 }
@@ -97,7 +109,15 @@ fn rule(table: &mut Table<'_>, scope: Option<Scope>) -> Result<Rule, ConfigError
         Some(scope) => (scope, Vec::new()),
         None => whose(table)?,
     };
-    Ok(Rule { scope, only, measure: Measure::Requests, amount: 0, term: Term::UnderWay, action: Action::Reject })
+    Ok(Rule {
+        scope,
+        only,
+        measure: Measure::Requests,
+        amount: 0,
+        term: Term::UnderWay,
+        action: Action::Reject,
+        webhook: None,
+    })
 }
 
 /// Reads `window`, and gives it with its words.
@@ -129,6 +149,20 @@ fn action(place: &Place<'_>) -> Result<Action, ConfigError> {
         "alert" => Ok(Action::Alert),
         other => Err(place.error(format!("`{other}` is no action; write `reject` or `alert`"))),
     }
+}
+
+/// Reads `webhook`: an address, or one with the secret by which notices are signed.
+fn webhook(place: &Place<'_>, env: &Outside<'_>) -> Result<Webhook, ConfigError> {
+    let world = World { env, endpoint: "webhook" };
+    if place.text().is_ok() {
+        return Ok(Webhook { url: address(place, &expand(place, &world)?)?, secret: None });
+    }
+    let mut table = place.table()?;
+    let url = table.need("url", "url: https://example.com/budgets")?;
+    let url = address(&url, &expand(&url, &world)?)?;
+    let secret = table.take("secret").map(|it| secret(&it, &world)).transpose()?;
+    table.finish(&["url", "secret"])?;
+    Ok(Webhook { url, secret })
 }
 
 /// Reads `redis`: where replicas count together.

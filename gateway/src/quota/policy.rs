@@ -5,13 +5,15 @@
 //! spent, so that no more than one does.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use llm::Error;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
 use super::ledger::Stretch;
+use super::webhook::{self, Notice};
 use super::{Action, Claim, Measure};
 use crate::access::Identity;
 use crate::admin::budget::{Scope, Unit, name_of, window};
@@ -112,16 +114,30 @@ impl BudgetPolicy {
 pub(crate) struct Alerts {
     /// The counts that were told, and when they end, in seconds since 1970.
     told: Mutex<HashMap<String, i64>>,
+    /// Who sends notices to webhooks, once there was one.
+    courier: OnceLock<mpsc::Sender<Notice>>,
 }
 
 impl Alerts {
     /// Whether a window is told for the first time.
     fn is_news(&self, claim: &Claim, now_unix_s: i64) -> bool {
+        self.is_new(claim.count.clone(), claim.ends_unix_s, now_unix_s)
+    }
+
+    /// Whether something is told for the first time that may be forgotten at its end.
+    pub(super) fn is_new(&self, what: String, ends_unix_s: i64, now_unix_s: i64) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= TOLD_MAX {
             told.retain(|_, ends| *ends > now_unix_s);
         }
-        told.len() < TOLD_MAX && told.insert(claim.count.clone(), claim.ends_unix_s).is_none()
+        told.len() < TOLD_MAX && told.insert(what, ends_unix_s).is_none()
+    }
+
+    /// Gives a notice to who sends it.
+    pub(super) fn send(&self, notice: Notice) {
+        if self.courier.get_or_init(webhook::start).try_send(notice).is_err() {
+            tracing::warn!("a webhook is not told that a budget is passed: too many notices wait");
+        }
     }
 
     /// Takes note of a window that was used up before anybody here could tell.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use llm::Error;
+use serde_json::json;
 
 use super::ledger::Stretch;
 use super::sliding::Slide;
-use super::{Claim, Window};
+use super::{Alerts, Claim, Webhook, Window};
 use crate::access::Identity;
 use crate::cost::Usd;
 use crate::limits::retry_after_s;
@@ -79,6 +80,15 @@ pub(crate) enum Action {
     Alert,
 }
 
+impl Action {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Alert => "alert",
+        }
+    }
+}
+
 /// For how long what is taken counts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Term {
@@ -100,6 +110,8 @@ pub(crate) struct Rule {
     pub(crate) amount: u64,
     pub(crate) term: Term,
     pub(crate) action: Action,
+    /// Who is told when it is used up.
+    pub(crate) webhook: Option<Webhook>,
 }
 
 impl Rule {
@@ -169,15 +181,40 @@ impl Rule {
         }
     }
 
-    /// Says in the log when this call is the one that used the quota up.
-    pub(super) fn alert(&self, claim: &Claim, used: u64) {
-        if self.action == Action::Alert && used > self.amount && used.saturating_sub(claim.amount) <= self.amount {
-            tracing::warn!(
-                quota = claim.count,
-                amount = self.measure.show(self.amount),
-                used = self.measure.show(used),
-                "a quota is used up; calls go on, as its action is `alert`"
-            );
+    /// Tells, once in a window, of a budget that is used up: by a call that was refused for it, or by one that goes on.
+    pub(super) fn tell(
+        &self,
+        subject: &str,
+        claim: &Claim,
+        used: u64,
+        is_refused: bool,
+        alerts: &Alerts,
+        now_unix_s: i64,
+    ) {
+        let Term::Calendar(_, window) = &self.term else { return };
+        let is_passed = match self.action {
+            Action::Alert => used > self.amount,
+            Action::Reject => is_refused && used.saturating_add(claim.amount) > self.amount,
+        };
+        if !is_passed {
+            return;
+        }
+        let (amount, action) = (Usd::from_nanos(self.amount), self.action.word());
+        let what = format!("{} {action} {amount}", claim.count);
+        if !alerts.is_new(what, claim.ends_unix_s, now_unix_s) {
+            return;
+        }
+        tracing::warn!(quota = claim.count, amount = %amount, used = self.measure.show(used), action, "a budget is used up");
+        if let Some(webhook) = &self.webhook {
+            let budget = json!({
+                "per": self.scope.word(),
+                "subject": subject,
+                "usd": amount.to_string(),
+                "window": window,
+                "action": action,
+            });
+            let timestamp = u64::try_from(now_unix_s).unwrap_or(0);
+            alerts.send(webhook.notice(claim, budget, Usd::from_nanos(used).to_string(), timestamp));
         }
     }
 }

@@ -246,3 +246,39 @@ async fn a_budget_outlives_the_gateway() {
         db.fetch_one("SELECT COUNT(*), CAST(SUM(used) AS BIGINT) FROM tidegate_budgets", vec![]).await.unwrap();
     assert_eq!(spent, (1, 200_000_000));
 }
+
+#[tokio::test]
+async fn a_budget_that_is_passed_tells_its_webhook_once() {
+    let provider = Provider::start().await;
+    let hook = Provider::start().await;
+    let budget = |usd: &str, action: &str| {
+        let webhook = format!("{{url: \"{}/hook\", secret: a-secret}}", hook.base);
+        format!("  - {{per: team, usd: {usd}, window: 10 months, action: {action}, webhook: {webhook}}}\n")
+    };
+    let rest = format!("budgets:\n{}{}", budget("0.15", "alert"), budget("0.4", "reject"));
+    let gateway = TestGateway::start(&yaml(&rest), &provider).await;
+    hook.will(Reply::json(500, "{}")).will(Reply::json(200, "{}")).will(Reply::json(200, "{}"));
+    // Each takes 0.1 USD and reserves 0.256: the first passes what is told of, the third does not fit.
+    for expected in [200, 200, 429, 429] {
+        provider.will(answer(100));
+        assert_eq!(ask(&gateway, ANN, "/v1/chat/completions", &hello(Some("chat"))).await.0, expected);
+    }
+    let mut seen = hook.seen();
+    while seen.len() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        seen = hook.seen();
+    }
+    // What the first answer did not take is sent again as it was.
+    assert_eq!((&seen[0].body, &seen[0].headers["webhook-id"]), (&seen[1].body, &seen[1].headers["webhook-id"]));
+    assert_ne!(seen[1].headers["webhook-id"], seen[2].headers["webhook-id"]);
+    assert!(seen[2].headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
+    let told = |place: usize| (&seen[place].body["type"], &seen[place].body["data"]);
+    let (kind, data) = told(0);
+    assert_eq!((kind, &data["per"], &data["subject"]), (&json!("budget.exceeded"), &json!("team"), &json!("tide")));
+    assert_eq!(
+        (&data["usd"], &data["action"], &data["window"]),
+        (&json!("0.15"), &json!("alert"), &json!("10 months"))
+    );
+    let (_, data) = told(2);
+    assert_eq!((&data["usd"], &data["action"], &data["used_usd"]), (&json!("0.4"), &json!("reject"), &json!("0.2")));
+}
