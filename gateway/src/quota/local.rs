@@ -74,7 +74,12 @@ impl Local {
         counts.sweep(now_unix_s);
         for claim in claims {
             let used = counts.by_name.get_mut(&claim.count).map_or(0, |it| it.used(claim));
-            counts.add(&Claim { amount: claim.amount.saturating_sub(used), ..claim.clone() });
+            let more = claim.amount.saturating_sub(used);
+            counts.add(&Claim { amount: more, ..claim.clone() });
+            // It is on record elsewhere; written down here as well, replicas would add it up.
+            if let Some(count) = counts.by_name.get_mut(&claim.count) {
+                count.written = count.written.saturating_add(more);
+            }
         }
     }
 
@@ -286,6 +291,12 @@ mod tests {
         local.is_unwritten(vec![spent(-20)]);
         assert_eq!(local.reserve(&[budget(5)], 0), Ok(vec![15]));
         assert_eq!(local.unwritten(), [spent(-15)]);
+        // What traces tell counts, and is not written down a second time.
+        local.raise(&[budget(40)], 0);
+        local.raise(&[budget(20)], 0);
+        assert_eq!(local.unwritten(), []);
+        assert_eq!(local.reserve(&[budget(1)], 0), Ok(vec![41]));
+        assert_eq!(local.unwritten(), [spent(1)]);
 
         let next = Local::default();
         assert_eq!(next.reserve(&[budget(1)], 0), Ok(vec![1]));
