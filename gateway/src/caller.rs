@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::access::VirtualKey;
@@ -23,6 +23,9 @@ const KEYS: [HeaderName; 3] = [
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
+
+/// What stands before a key among the protocols that a WebSocket offers, as OpenAI has it.
+const SOCKET_KEY: &str = "openai-insecure-api-key.";
 
 /// By which MLflow's own programs name themselves.
 const CLIENT: HeaderName = HeaderName::from_static("x-mlflow-gateway-caller");
@@ -95,7 +98,11 @@ pub(crate) fn key(headers: &HeaderMap) -> Option<Secret> {
         let (scheme, key) = it.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key)
     });
+    // Pages in browsers can set no header of a WebSocket but this one.
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|it| it.to_str().ok());
+    let in_protocol = offered.flat_map(|it| it.split(',')).find_map(|it| it.trim().strip_prefix(SOCKET_KEY));
     bearer
+        .or(in_protocol)
         .or_else(|| KEYS.iter().find_map(|it| headers.get(it)?.to_str().ok()))
         .map(Secret::new)
         .filter(|it| !it.reveal().is_empty())
@@ -135,6 +142,7 @@ mod tests {
         check("x-api-key", "tg-1", Some("tg-1"));
         check("api-key", "tg-1", Some("tg-1"));
         check("x-goog-api-key", "tg-1", Some("tg-1"));
+        check("sec-websocket-protocol", "realtime, openai-insecure-api-key.tg-1", Some("tg-1"));
         check("cookie", "a=b", None);
     }
 }

@@ -35,7 +35,7 @@ use failure::Refused;
 pub(crate) use failure::{Failure, Failures};
 pub(crate) use gate::{Gate, GateConfig};
 pub(crate) use hedge::{HedgeConfig, Usual};
-pub(crate) use pass::{Parcel, Passed, pass};
+pub(crate) use pass::{Hold, Parcel, Passed, pass};
 pub(crate) use policy::{Fallback, FallbackConfig, Policy, PolicyConfig};
 pub(crate) use retries::Retries;
 

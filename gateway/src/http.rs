@@ -23,6 +23,7 @@ pub fn router(gateway: Gateway) -> Router {
         .merge(ingress::responses::router())
         .merge(ingress::mlflow::router())
         .merge(ingress::passthrough::router())
+        .merge(ingress::realtime::router())
         // Each ingress stands above, so that its requests are measured.
         // One layer of two: a router's layers are boxes, each of which every call clones with all that is in it.
         .route_layer((

@@ -5,6 +5,7 @@ pub(crate) mod messages;
 pub(crate) mod mlflow;
 pub(crate) mod openai;
 pub(crate) mod passthrough;
+pub(crate) mod realtime;
 pub(crate) mod responses;
 mod sse;
 

@@ -72,6 +72,14 @@ pub(crate) trait Provider: Send + Sync {
         error
     }
 
+    /// Opens a connection to the provider's realtime interface, over which both sides then speak WebSocket. `query` is
+    /// the caller's, without the model.
+    async fn realtime(&self, _headers: HeaderMap, _query: &str) -> llm::Result<reqwest::Upgraded> {
+        Err(Error::Unsupported(
+            "this provider offers no realtime sessions here; name an endpoint of OpenAI's".to_owned(),
+        ))
+    }
+
     /// Passes a request to the provider's own server as it is, but for the address and the key.
     async fn pass(&self, _raw: Raw) -> llm::Result<RawReply> {
         Err(Error::Unsupported("a local model has no server to which requests could be passed on".to_owned()))

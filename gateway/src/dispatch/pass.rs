@@ -1,13 +1,11 @@
 //! What passes unread, with everything that calls get: turns, breakers, retries and fallbacks, as far as it can be sent
 //! again. All of that ends with the head of an answer.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
-use bytes::Bytes;
-use futures::Stream;
+use futures::future::BoxFuture;
 use llm::Error;
 use tokio::time::Instant;
 
@@ -23,55 +21,95 @@ use crate::provider::{Raw, RawReply};
 use crate::request::Request;
 use crate::served::{Endpoint, Served};
 
-/// Makes what is sent to an endpoint.
-type Make = dyn FnMut(&Endpoint) -> Result<Raw, Error> + Send;
+/// Sends something to an endpoint.
+type Send<T> = dyn FnMut(Arc<Endpoint>) -> BoxFuture<'static, Result<T, Error>> + std::marker::Send;
 
-/// What passes: made for each endpoint that is asked.
-pub(crate) struct Parcel {
-    pub(crate) make: Box<Make>,
-    /// Whether it can be made more than once; a body that streams through cannot.
+/// What passes, and is answered with a `T`.
+pub(crate) struct Parcel<T> {
+    send: Box<Send<T>>,
+    /// Whether it can be sent more than once; a body that streams through cannot.
     pub(crate) may_repeat: bool,
 }
 
-/// An answer whose head has come.
-pub(crate) struct Passed {
+impl<T: 'static> Parcel<T> {
+    pub(crate) fn new(
+        may_repeat: bool,
+        send: impl FnMut(Arc<Endpoint>) -> BoxFuture<'static, Result<T, Error>> + std::marker::Send + 'static,
+    ) -> Self {
+        Self { send: Box::new(send), may_repeat }
+    }
+}
+
+impl Parcel<RawReply> {
+    /// A request that is made for each endpoint that is asked.
+    pub(crate) fn raw(
+        may_repeat: bool,
+        mut make: impl FnMut(&Endpoint) -> Result<Raw, Error> + std::marker::Send + 'static,
+    ) -> Self {
+        Self::new(may_repeat, move |endpoint| {
+            let raw = make(&endpoint);
+            Box::pin(async move { endpoint.provider.pass(raw?).await })
+        })
+    }
+}
+
+/// What counts as running at an endpoint for as long as it is held.
+pub(crate) struct Hold {
+    flight: Flight,
+    _place: Option<Place>,
+}
+
+impl Hold {
+    /// Notes how the rest of an answer failed.
+    pub(crate) fn failed(&mut self, error: &Error) {
+        if Failure::of(error).is_the_deployments(error) {
+            self.flight.failed(Duration::ZERO);
+        }
+    }
+}
+
+/// An answer that has begun.
+pub(crate) struct Passed<T> {
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) reply: RawReply,
+    pub(crate) answer: T,
+    pub(crate) hold: Hold,
     /// What the caller is told of the attempts.
     pub(crate) headers: HeaderMap,
     pub(crate) meter: Meter,
 }
 
 /// Passes a request on. Whoever the request is pinned to is the only one asked.
-pub(crate) async fn pass(
+pub(crate) async fn pass<T>(
     served: &Served,
     request: &Request,
-    mut parcel: Parcel,
+    mut parcel: Parcel<T>,
     mut meter: Meter,
-) -> Result<Passed, Failed> {
+) -> Result<Passed<T>, Failed> {
     let mut tries = Tries::new();
     let outcome = passed(served, request, &mut parcel, &mut tries, &mut meter).await;
     let headers = tries.headers(meter.attempts());
     match outcome {
-        Ok((endpoint, reply)) => Ok(Passed { endpoint, reply, headers, meter }),
+        Ok((endpoint, answer, hold)) => Ok(Passed { endpoint, answer, hold, headers, meter }),
         Err(refused) => Err(ended(&tries, refused, headers, meter)),
     }
 }
 
-async fn passed(
+type Won<T> = (Arc<Endpoint>, T, Hold);
+
+async fn passed<T>(
     served: &Served,
     request: &Request,
-    parcel: &mut Parcel,
+    parcel: &mut Parcel<T>,
     tries: &mut Tries,
     meter: &mut Meter,
-) -> Result<(Arc<Endpoint>, RawReply), Refused> {
+) -> Result<Won<T>, Refused> {
     let mut refused = match stage(served, request, true, parcel, tries, meter).await {
         Err(refused) => refused,
         Ok(won) => return Ok(won),
     };
     for fallback in served.fallbacks_of(request) {
         // What was never sent can still go elsewhere.
-        let may_go_on = (parcel.may_repeat || !refused.was_asked) && tries.may_go_on(std::time::Duration::ZERO);
+        let may_go_on = (parcel.may_repeat || !refused.was_asked) && tries.may_go_on(Duration::ZERO);
         if fallback.on.contains(refused.failure) && may_go_on {
             match stage(&fallback.target, request, false, parcel, tries, meter).await {
                 Ok(won) => return Ok(won),
@@ -83,14 +121,14 @@ async fn passed(
     Err(refused)
 }
 
-async fn stage(
+async fn stage<T>(
     served: &Served,
     request: &Request,
     is_admitted: bool,
-    parcel: &mut Parcel,
+    parcel: &mut Parcel<T>,
     tries: &mut Tries,
     meter: &mut Meter,
-) -> Result<(Arc<Endpoint>, RawReply), Refused> {
+) -> Result<Won<T>, Refused> {
     let mut candidates = Candidates::of(served, request, is_admitted);
     if let Some(refused) = at_rest(served, request, &candidates) {
         return Err(refused);
@@ -106,7 +144,7 @@ async fn stage(
         let (record, result) = send(&begun, parcel).await;
         meter.all_tried(record);
         let refused = match result {
-            Ok(reply) => return Ok((Arc::clone(endpoint), reply)),
+            Ok((answer, hold)) => return Ok((Arc::clone(endpoint), answer, hold)),
             Err(refused) => refused,
         };
         if refused.was_asked && !parcel.may_repeat {
@@ -124,50 +162,23 @@ async fn stage(
 }
 
 /// One attempt. Its record is `None` where nobody was asked.
-async fn send(begun: &Begun, parcel: &mut Parcel) -> (Option<Attempt>, Result<RawReply, Refused>) {
+async fn send<T>(begun: &Begun, parcel: &mut Parcel<T>) -> (Option<Attempt>, Result<(T, Hold), Refused>) {
     let endpoint = begun.endpoint();
     let place = match place(endpoint).await {
         Ok(place) => place,
         Err(refused) => return (None, Err(refused)),
     };
-    let raw = match (parcel.make)(endpoint) {
-        Ok(raw) => raw,
-        Err(error) => return (None, Err(Refused::here(error))),
-    };
     let mut flight = endpoint.health.begin();
     let asked = Instant::now();
-    match endpoint.provider.pass(raw).await {
-        Ok(reply) => {
+    match (parcel.send)(Arc::clone(endpoint)).await {
+        Ok(answer) => {
             flight.passed();
-            let RawReply { headers, body } = reply;
-            let body = Box::pin(Held { rest: body, flight, _place: place });
-            (Some(begun.record(Outcome::Ok)), Ok(RawReply { headers, body }))
+            (Some(begun.record(Outcome::Ok)), Ok((answer, Hold { flight, _place: place })))
         }
         Err(error) => {
             let refused = Refused::by_provider(error);
             judge(&mut flight, &refused, asked.elapsed());
             (Some(begun.record(Outcome::of(&refused.error))), Err(refused))
         }
-    }
-}
-
-/// A body that counts as running until its end.
-struct Held {
-    rest: Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>,
-    flight: Flight,
-    _place: Option<Place>,
-}
-
-impl Stream for Held {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.rest.as_mut().poll_next(context);
-        if let Poll::Ready(Some(Err(error))) = &next
-            && Failure::of(error).is_the_deployments(error)
-        {
-            self.flight.failed(std::time::Duration::ZERO);
-        }
-        next
     }
 }

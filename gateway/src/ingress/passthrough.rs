@@ -22,10 +22,11 @@ use crate::dispatch::Parcel;
 use crate::explain::is_wanted;
 use crate::http::{Refused, read};
 use crate::json::{patch, quote};
-use crate::provider::Raw;
+use crate::provider::{Raw, RawReply};
 use crate::request::object;
 use crate::served::Endpoint;
 pub(super) use passing::{Passage, To, answered};
+pub(super) use usage::of_value as usage_in;
 
 /// Names the endpoint where the body does not: of files and batches, which belong to no model.
 const ENDPOINT: HeaderName = HeaderName::from_static("x-tidegate-endpoint");
@@ -95,27 +96,27 @@ async fn modelled_passage(request: HttpRequest) -> Result<Passage, Error> {
 }
 
 /// A JSON body whose model is each endpoint's own.
-pub(super) fn modelled_parcel(path: String, query: String, headers: HeaderMap, body: Bytes) -> Parcel {
+pub(super) fn modelled_parcel(path: String, query: String, headers: HeaderMap, body: Bytes) -> Parcel<RawReply> {
     let make = move |endpoint: &Endpoint| {
         let body = patch(&body, &[("model", &quote(&endpoint.info.model))])
             .map_err(|error| Error::Internal(format!("a body could not be patched: {error}")))?;
         let (path, query, headers) = (path.clone(), query.clone(), headers.clone());
         Ok(Raw { method: reqwest::Method::POST, path, query, headers, body: body.into() })
     };
-    Parcel { make: Box::new(make), may_repeat: true }
+    Parcel::raw(true, make)
 }
 
 /// Something that can be sent once only.
-fn once<T: Send + 'static>(what: T, make: impl Fn(T, &Endpoint) -> Raw + Send + 'static) -> Parcel {
+fn once<T: Send + 'static>(what: T, make: impl Fn(T, &Endpoint) -> Raw + Send + 'static) -> Parcel<RawReply> {
     let mut what = Some(what);
     let make = move |endpoint: &Endpoint| match what.take() {
         Some(what) => Ok(make(what, endpoint)),
         None => Err(Error::Internal("a body that streams through was to be sent twice".to_owned())),
     };
-    Parcel { make: Box::new(make), may_repeat: false }
+    Parcel::raw(false, make)
 }
 
-pub(super) fn passage(caller: Caller, name: String, to: To, parcel: Parcel) -> Passage {
+pub(super) fn passage(caller: Caller, name: String, to: To, parcel: Parcel<RawReply>) -> Passage {
     Passage { caller, name, to, record: Bytes::new(), parcel, is_sealed: false, is_counted: true }
 }
 
@@ -183,12 +184,12 @@ fn unread(name: String, to: To, path: String, query: String, request: HttpReques
 }
 
 /// A request without a body.
-pub(super) fn bare(method: reqwest::Method, path: String, query: String, headers: HeaderMap) -> Parcel {
+pub(super) fn bare(method: reqwest::Method, path: String, query: String, headers: HeaderMap) -> Parcel<RawReply> {
     let make = move |_: &Endpoint| {
         let (method, path, query, headers) = (method.clone(), path.clone(), query.clone(), headers.clone());
         Ok(Raw { method, path, query, headers, body: reqwest::Body::default() })
     };
-    Parcel { make: Box::new(make), may_repeat: true }
+    Parcel::raw(true, make)
 }
 
 /// The headers that pass: what the body is, what is wanted, and those that go to providers anyway.
@@ -217,7 +218,7 @@ fn with_length(mut headers: HeaderMap, length: Option<u64>) -> HeaderMap {
     headers
 }
 
-fn header_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn header_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned).filter(|it| !it.is_empty())
 }
 

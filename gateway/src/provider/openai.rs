@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use llm::Error;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::compatible::Quirks;
@@ -98,6 +99,19 @@ impl Provider for OpenAi {
 
     fn scrubbed(&self, error: Error) -> Error {
         self.upstream.scrub().error(error)
+    }
+
+    async fn realtime(&self, headers: HeaderMap, query: &str) -> llm::Result<reqwest::Upgraded> {
+        let model: String = serde_json::from_str(&self.model_json).unwrap_or_default();
+        let model = utf8_percent_encode(&model, NON_ALPHANUMERIC);
+        // At Azure the deployment is named beside the version, and lies two steps up from its own address.
+        let own = if self.is_azure {
+            format!("../../realtime{}&deployment={model}", self.query)
+        } else {
+            format!("realtime?model={model}")
+        };
+        let path = if query.is_empty() { own } else { format!("{own}&{query}") };
+        self.upstream.upgraded(&path, headers).await
     }
 
     async fn pass(&self, mut raw: Raw) -> llm::Result<RawReply> {

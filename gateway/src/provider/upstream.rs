@@ -6,6 +6,7 @@ mod events;
 mod failure;
 mod public;
 mod raw;
+mod upgrade;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -114,12 +115,18 @@ impl Clients {
             timeouts: endpoint.timeouts,
             who: format!("provider `{}`", endpoint.vendor.name),
             last_asked: ArcSwapOption::empty(),
+            must_be_public,
         })
     }
 }
 
 /// A client for one server, which must have a public address if whoever named it is not trusted with others.
 pub(crate) fn client(base: &Url, connect: Duration, must_be_public: bool) -> Result<Client, String> {
+    let builder = client_builder(base, connect, must_be_public)?;
+    builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
+}
+
+fn client_builder(base: &Url, connect: Duration, must_be_public: bool) -> Result<reqwest::ClientBuilder, String> {
     // Whoever installed a provider before has chosen; TLS works either way.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -141,7 +148,7 @@ pub(crate) fn client(base: &Url, connect: Duration, must_be_public: bool) -> Res
         // A proxy on another machine would look for the model on its own.
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
+    Ok(builder)
 }
 
 /// One server, with what it must be sent.
@@ -156,6 +163,8 @@ pub(super) struct Upstream {
     /// The path that was asked for last, with its address: most endpoints ask for one all the time, and to read an
     /// address costs more than to read a chat.
     last_asked: ArcSwapOption<(String, Url)>,
+    /// Whether whoever named the server is not trusted with others than public ones.
+    must_be_public: bool,
 }
 
 /// A streamed answer whose head has come.

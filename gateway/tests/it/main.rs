@@ -26,6 +26,7 @@ mod observe;
 mod openai;
 mod openapi;
 mod passthrough;
+mod realtime;
 mod record;
 mod recordings;
 mod reload;

@@ -21,6 +21,12 @@ endpoints:
   - name: gemini
     endpoint_type: llm/v1/chat
     model: {provider: gemini, name: gemini-3-flash, config: {api_key: $KEY, api_base: BASE}}
+  - name: patient
+    endpoint_type: llm/v1/chat
+    retries: {max: 1, base_ms: 1}
+    concurrency: {max: 1, queue: 0}
+    fallbacks: [{name: azure}]
+    model: {provider: openai, name: real-model, config: {openai_api_key: $KEY, openai_api_base: BASE}}
   - name: guarded
     endpoint_type: llm/v1/chat
     guardrails: [{name: no-secrets, type: regex, patterns: ['secret'], action: block}]
@@ -147,4 +153,95 @@ async fn the_raw_proxy_touches_nothing_and_stays_below_its_address() {
     let (status, _) = gateway.ask("/gateway/proxy/none/x", &body).await;
     assert_eq!(status, 404);
     assert_eq!(provider.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_can_be_sent_again_is_retried_and_falls_back() {
+    let provider = Provider::start().await;
+    let mut gateway = TestGateway::start(YAML, &provider).await;
+    let busy = || Reply::json(503, r#"{"error":{"message":"busy"}}"#);
+    let body = json!({"model": "patient", "query": "q", "documents": ["a"]});
+    provider.will(busy()).will(busy());
+    provider.will(Reply::json(200, r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#));
+    let response = gateway.post("/v1/rerank", &body).await;
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["x-tidegate-endpoint"],
+            &response.headers()["x-tidegate-attempts"]
+        ),
+        (200, &"azure".parse().unwrap(), &"3".parse().unwrap())
+    );
+    let seen: Vec<_> = provider.seen().iter().map(|it| (it.path.clone(), it.body["model"].clone())).collect();
+    let own = ("/v1/rerank".to_owned(), json!("real-model"));
+    let azure = "/v1/openai/deployments/d/rerank?api-version=2024-02-01".to_owned();
+    assert_eq!(seen, [own.clone(), own, (azure, json!("m"))]);
+    let call = gateway.calls.recv().await.unwrap();
+    assert_eq!((call.endpoint.as_str(), call.attempts.len(), call.outcome), ("azure", 3, Outcome::Ok));
+
+    // A form streams through, so that it is sent once.
+    provider.will(busy());
+    let response = gateway
+        .http
+        .post(format!("{}/v1/audio/transcriptions", gateway.base))
+        .header("content-type", "multipart/form-data; boundary=XX")
+        .body(form(&[("model", "patient")], "x"))
+        .send();
+    let response = response.await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["x-tidegate-attempts"]), (503, &"1".parse().unwrap()));
+    assert_eq!(provider.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn an_answer_holds_its_turn_until_its_end() {
+    let provider = Provider::start().await;
+    let gateway = TestGateway::start(YAML, &provider).await;
+    let (gone, went) = tokio::sync::oneshot::channel();
+    provider.will(Reply::Hang { body: "data: {}\n\n".to_owned(), gone });
+    let speech = json!({"model": "patient", "input": "hi", "voice": "x", "stream_format": "sse"});
+    let first = gateway.post("/v1/audio/speech", &speech).await;
+    assert_eq!(first.status(), 200);
+    // The next one finds the place taken, and goes where it may fall back to.
+    provider.will(Reply::json(200, "{}"));
+    let second = gateway.post("/v1/audio/speech", &speech).await;
+    assert_eq!((second.status().as_u16(), &second.headers()["x-tidegate-endpoint"]), (200, &"azure".parse().unwrap()));
+    drop(first);
+    went.await.unwrap();
+    provider.will(Reply::json(200, "{}"));
+    let third = gateway.post("/v1/audio/speech", &speech).await;
+    assert_eq!((third.status().as_u16(), &third.headers()["x-tidegate-endpoint"]), (200, &"patient".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn streams_are_counted_as_they_pass() {
+    let provider = Provider::start().await;
+    let mut gateway = TestGateway::start(YAML, &provider).await;
+    let mut check = async |path: &str, body: &Value, events: &[Value], expected: (u64, Option<u64>)| {
+        let wire = events.iter().map(|it| format!("data: {it}\n\n")).collect::<Vec<_>>().concat();
+        provider.will(Reply::sse(&wire));
+        assert_eq!(gateway.post(path, body).await.text().await.unwrap(), wire);
+        let usage = gateway.calls.recv().await.unwrap().usage.unwrap();
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens), expected, "{path}");
+    };
+    let usage = json!({"input_tokens": 3, "output_tokens": 5, "total_tokens": 8});
+    check(
+        "/v1/images/generations",
+        &json!({"model": "any", "prompt": "a cat", "stream": true}),
+        &[
+            json!({"type": "image_generation.partial_image", "b64_json": "AAAA"}),
+            json!({"type": "image_generation.completed", "b64_json": "AAAA", "usage": usage}),
+        ],
+        (3, Some(5)),
+    )
+    .await;
+    check(
+        "/gateway/proxy/any/messages",
+        &json!({"model": "theirs", "stream": true}),
+        &[
+            json!({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}}),
+            json!({"type": "message_delta", "usage": {"output_tokens": 9}}),
+        ],
+        (7, Some(9)),
+    )
+    .await;
 }

@@ -13,7 +13,7 @@ use llm::{Error, Usage};
 use super::usage::{self, Counts};
 use crate::answer::Failed;
 use crate::cost::COST;
-use crate::dispatch::Passed;
+use crate::dispatch::{Hold, Passed};
 use crate::handles::Seal;
 use crate::metering::Meter;
 use crate::provider::{RawReply, told};
@@ -24,8 +24,13 @@ const ANSWER_BYTES_MAX: usize = 128 << 20;
 const EVENT_BYTES_MAX: usize = 64 << 20;
 
 /// The response. A JSON answer and events are read for their counts; all else passes as it comes.
-pub(super) async fn response(passed: Passed, seal: Option<Seal>, is_counted: bool) -> Result<Response, Failed> {
-    let Passed { reply: RawReply { headers: theirs, body }, headers: ours, meter, .. } = passed;
+pub(super) async fn response(
+    passed: Passed<RawReply>,
+    seal: Option<Seal>,
+    is_counted: bool,
+) -> Result<Response, Failed> {
+    let Passed { answer: RawReply { headers: theirs, body }, hold, headers: ours, meter, .. } = passed;
+    let body = held(body, hold);
     let mut headers = told(&theirs);
     headers.extend(ours.clone());
     for name in [CONTENT_TYPE, CONTENT_DISPOSITION, CONTENT_ENCODING] {
@@ -62,6 +67,17 @@ pub(super) async fn response(passed: Passed, seal: Option<Seal>, is_counted: boo
 }
 
 type Bodied = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// The body, which counts as running until its end.
+fn held(body: Bodied, hold: Hold) -> Bodied {
+    Box::pin(stream::unfold((body, hold), |(mut body, mut hold)| async move {
+        let next = body.next().await?;
+        if let Err(error) = &next {
+            hold.failed(error);
+        }
+        Some((next, (body, hold)))
+    }))
+}
 
 async fn whole(body: Bodied) -> Result<Bytes, Error> {
     let read = body.try_fold(Vec::new(), |mut all, bytes| async move {

@@ -16,6 +16,7 @@ use crate::dialect::Dialect;
 use crate::dispatch::{self, Parcel};
 use crate::handles::Seal;
 use crate::ingress::openai::{REQUEST_ID, failure, find};
+use crate::provider::RawReply;
 use crate::request::Request;
 use crate::served::Endpoint;
 
@@ -27,7 +28,7 @@ pub(in crate::ingress) struct Passage {
     pub(in crate::ingress) to: To,
     /// What the record shows as the request, JSON.
     pub(in crate::ingress) record: Bytes,
-    pub(in crate::ingress) parcel: Parcel,
+    pub(in crate::ingress) parcel: Parcel<RawReply>,
     /// Whether the ids in the answer become handles.
     pub(in crate::ingress) is_sealed: bool,
     /// Whether what the answer counts was counted for this request; asking again for an answer costs nothing.

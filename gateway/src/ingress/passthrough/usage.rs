@@ -58,7 +58,8 @@ impl Counts {
     }
 }
 
-fn of_value(answer: &Value) -> Option<Usage> {
+/// The counts that an answer or an event tells.
+pub(in crate::ingress) fn of_value(answer: &Value) -> Option<Usage> {
     if let Some(counts) = answer.get("usageMetadata").and_then(Value::as_object) {
         return Some(usage_of_google(counts));
     }

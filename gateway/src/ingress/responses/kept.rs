@@ -23,7 +23,7 @@ use crate::ingress::openai::named;
 use crate::ingress::passthrough::{
     Passage, To, answered, bare, caller_of, modelled_parcel, named_endpoint, passage, passed, refused, sound,
 };
-use crate::provider::Raw;
+use crate::provider::{Raw, RawReply};
 use crate::served::Endpoint;
 
 /// Bytes of a body at most: the items of a conversation, with inline images.
@@ -123,12 +123,12 @@ async fn sent(request: HttpRequest, name: String, to: To, path: String, query: S
     Ok(Passage { record, is_sealed: true, is_counted: false, ..passage(caller, name, to, parcel) })
 }
 
-fn with_body(path: String, query: String, headers: axum::http::HeaderMap, body: Bytes) -> Parcel {
+fn with_body(path: String, query: String, headers: axum::http::HeaderMap, body: Bytes) -> Parcel<RawReply> {
     let make = move |_: &Endpoint| {
         let (path, query, headers, body) = (path.clone(), query.clone(), headers.clone(), body.clone());
         Ok(Raw { method: Method::POST, path, query, headers, body: body.into() })
     };
-    Parcel { make: Box::new(make), may_repeat: true }
+    Parcel::raw(true, make)
 }
 
 fn foreign(id: &str) -> Error {
