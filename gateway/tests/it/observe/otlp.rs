@@ -47,6 +47,52 @@ async fn a_collector_gets_what_waited_and_is_asked_again_when_it_is_busy() {
 }
 
 #[tokio::test]
+async fn another_configuration_exports_elsewhere_and_what_waited_goes_where_it_was_to_go() {
+    let provider = Provider::start().await;
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let gateway = start(YAML, &provider, &first).await;
+    let ask = async || {
+        provider.will(Reply::json(200, ANSWER));
+        assert_eq!(gateway.ask("/v1/chat/completions", &hello(Some("chat"))).await.0, 200);
+    };
+    let reload = |yaml: &str, collector: &Provider| {
+        let root = collector.base.trim_end_matches("/v1");
+        let yaml = yaml.replace("BASE", &provider.base).replace("COLLECTOR", root);
+        gateway.gateway.reload(load(&yaml).unwrap()).unwrap();
+    };
+    let told = async |collector: &Provider, calls: usize| {
+        // What waits at the old one is sent by itself.
+        while collector.seen().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let spans: usize =
+            collector.seen().iter().map(|it| it.body.as_str().unwrap().matches("gateway/chat").count()).sum();
+        assert_eq!(spans, calls);
+    };
+    first.will(Reply::json(200, "{}"));
+    ask().await;
+    // The same section again changes nothing.
+    reload(YAML, &first);
+    ask().await;
+    reload(YAML, &second);
+    told(&first, 2).await;
+    second.will(Reply::json(200, "{}"));
+    ask().await;
+    gateway.gateway.flush().await;
+    told(&second, 1).await;
+    let without = YAML.split("otlp:").next().unwrap();
+    reload(without, &second);
+    ask().await;
+    gateway.gateway.flush().await;
+    assert_eq!((first.seen().len(), second.seen().len()), (1, 1));
+    reload(YAML, &second);
+    second.will(Reply::json(200, "{}"));
+    ask().await;
+    gateway.gateway.flush().await;
+    told(&second, 2).await;
+}
+
+#[tokio::test]
 async fn what_a_collector_refuses_is_counted_and_disturbs_no_call() {
     let (provider, collector) = (Provider::start().await, Provider::start().await);
     let gateway = start(YAML, &provider, &collector).await;
