@@ -163,3 +163,52 @@ def test_an_explanation_asks_nobody(watched):
     assert ask(watched, "claude", seed=7).status_code == 200
     ((_, _, sent),) = watched.upstream.requests
     assert candidate["request"]["body"] == sent
+
+
+def test_what_is_redacted_is_in_no_trace_and_no_line(tmp_path):
+    """By a server's database and its log, of a whole answer, a stream and a failure."""
+    upstream = MockUpstream()
+    config = mocked_config(tmp_path, upstream)
+    record = {"log_bodies": "full", "redact": {"patterns": [{"name": "private", "regex": "a private [a-z]+"}]}}
+    config.write_text(config.read_text() + f"\nrecord: {json.dumps(record)}\n")
+    env = {"MOCK_KEY": KEY, "TIDEGATE_LOG": "info,calls=info", "TIDEGATE_LOG_FORMAT": "json"}
+    with tidegate.serve(tmp_path, gateway_config=config, env=env) as server:
+        for more in ({}, {"stream": True}):
+            assert ask(server, "mock", **more).status_code == 200
+        assert ask(server, "upstream-limited").status_code == 429
+        mlflow.set_tracking_uri(server.url)
+        names = ["gateway/mock", "gateway/upstream-limited"]
+        kept = lambda: [it for name in names if (it := mlflow.get_experiment_by_name(name))]  # noqa: E731
+        found = tidegate.eventually(lambda: len(kept()) == 2 and kept())
+        ids = [it.experiment_id for it in found]
+        search = lambda: mlflow.search_traces(locations=ids, return_type="list")  # noqa: E731
+        traces = tidegate.eventually(lambda: len(search()) == 3 and search())
+        for trace in traces:
+            assert "[PRIVATE]" in trace.to_json() and "a private question" not in trace.to_json()
+        lines = [json.loads(it) for it in server.log.splitlines() if it.startswith("{")]
+        lines = [it for it in lines if it.get("target") == "calls"]
+        assert [it["status"] for it in lines] == [200, 200, 429]
+        for line in lines:
+            assert json.loads(line["request"])["messages"][0]["content"] == "[PRIVATE]"
+        assert json.loads(lines[0]["response"])["choices"] and json.loads(lines[1]["response"])["choices"]
+        assert "a private question" not in server.log
+    upstream.close()
+
+
+def test_a_sample_of_nothing_leaves_the_failures_and_all_counts(tmp_path):
+    upstream = MockUpstream()
+    config = mocked_config(tmp_path, upstream)
+    config.write_text(config.read_text() + "\nrecord: {sample: 0, bodies: none}\n")
+    with tidegate.serve(tmp_path, gateway_config=config, env={"MOCK_KEY": KEY}) as server:
+        assert [ask(server, it).status_code for it in ("mock", "mock", "upstream-limited")] == [200, 200, 429]
+        mlflow.set_tracking_uri(server.url)
+        failed = tidegate.eventually(lambda: mlflow.get_experiment_by_name("gateway/upstream-limited"))
+        search = lambda: mlflow.search_traces(locations=[failed.experiment_id], return_type="list")  # noqa: E731
+        (trace,) = tidegate.eventually(search)
+        assert trace.data.spans[0].inputs is None and trace.data.spans[0].outputs is None
+        # Records are written in the order of their calls, so that those before would be there.
+        assert mlflow.get_experiment_by_name("gateway/mock") is None
+        counted = [value for (name, labels), value in samples(server).items()
+                   if name == "tidegate_attempts_total" and ("endpoint", "mock") in labels]
+        assert counted == [2]
+    upstream.close()
