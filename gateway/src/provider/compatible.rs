@@ -47,7 +47,7 @@ const fn self_hosted(name: &'static str, prefix: &'static str, base: &'static st
 /// Ollama where it imitates OpenAI, as its address then tells.
 pub(super) const OLLAMA: Row = self_hosted("ollama", "ollama_", "http://127.0.0.1:11434/v1");
 
-/// Addresses are those of the vendors' documentation where there are recordings or it could be read, and those of
+/// Addresses are those of recordings and of the vendors' pages where they could be read, else those of
 /// LiteLLM 1.110.2, which agree but for `nebius`, `novita`, `github` and `docker-model-runner`.
 pub(crate) const ROWS: &[Row] = &[
     hosted("groq", "groq_", "https://api.groq.com/openai/v1", PLAIN),
