@@ -21,7 +21,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (file, address) = (arguments.next(), arguments.next());
     let file = file.ok_or("name a configuration file and an address to listen on")?;
-    let (calls, mut finished) = tokio::sync::mpsc::channel(1024);
+    let (calls, mut finished) = gateway::calls(1024, 64 << 20);
     let gateway = Gateway::start(Config::load(Path::new(&file))?, Parts { calls: Some(calls), ..Parts::default() })?;
     tokio::spawn(async move {
         while let Some(call) = finished.recv().await {

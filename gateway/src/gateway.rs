@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use llm::{Error, LanguageModel};
-use tokio::sync::mpsc::Sender;
 
 use crate::access::{DatabaseKeys, SignIn, VirtualKey};
 use crate::answer::{Answer, Failed};
@@ -25,7 +24,7 @@ use crate::quota::{Alerts, KeptBudgets};
 use crate::request::Request;
 use crate::screen::{self, ScreenConfig, Watch};
 use crate::served::{Endpoint, Served};
-use crate::{Call, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, admission, dispatch};
+use crate::{CallSender, Config, ConfigError, EndpointHealth, EndpointInfo, RouteInfo, admission, dispatch};
 
 pub use reload::Reloads;
 use state::Workshop;
@@ -37,7 +36,7 @@ pub struct Parts {
     /// Opens local models; `None` where there are none.
     pub open_local: Option<OpenLocal>,
     /// Takes the record of each finished call; a full channel loses records, which are counted.
-    pub calls: Option<Sender<Call>>,
+    pub calls: Option<CallSender>,
 }
 
 /// A running gateway. Clones share it.

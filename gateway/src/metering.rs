@@ -10,11 +10,11 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use llm::{ChatChunk, Error, Usage};
 use serde_json::json;
-use tokio::sync::mpsc::Sender;
 
 use crate::access::Identity;
 use crate::admission::Permit;
 use crate::cache::CacheUse;
+use crate::calls::CallSender;
 use crate::cost::{self, Cost, Price, Tier, Tokens, Usd};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
@@ -99,6 +99,11 @@ pub struct CacheTokens {
 }
 
 impl Call {
+    /// Bytes of what was asked and answered, as far as it is recorded.
+    pub fn body_bytes(&self) -> usize {
+        self.request.len() + self.response.as_ref().map_or(0, Bytes::len)
+    }
+
     /// What the provider's own cache did, in whichever words the provider told it. `None` where nothing was counted.
     pub fn cache_tokens(&self) -> Option<CacheTokens> {
         let tokens = Tokens::of(self.usage.as_ref()?);
@@ -149,14 +154,14 @@ impl Outcome {
 
 /// Takes the records, and counts those that found no room.
 pub(crate) struct Recorder {
-    sender: Option<Sender<Call>>,
+    sender: Option<CallSender>,
     pub(crate) metrics: Metrics,
     /// Another one takes its place when the configuration says so.
     exporter: ArcSwapOption<Exporter>,
 }
 
 impl Recorder {
-    pub(crate) fn new(sender: Option<Sender<Call>>, metrics: Metrics, exporter: Option<Exporter>) -> Self {
+    pub(crate) fn new(sender: Option<CallSender>, metrics: Metrics, exporter: Option<Exporter>) -> Self {
         Self { sender, metrics, exporter: ArcSwapOption::from_pointee(exporter) }
     }
 
@@ -182,11 +187,8 @@ impl Recorder {
         if self.exporter.load().as_ref().is_some_and(|it| !it.take(&call)) {
             self.metrics.dropped_exports("queue", 1);
         }
-        // Only a full channel loses a record: a closed one has nobody left to tell.
         let is_recorded = call.recording.as_ref().is_none_or(|it| it.is_on);
-        if let Some(sender) = self.sender.as_ref().filter(|_| is_recorded)
-            && let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = sender.try_send(call)
-        {
+        if self.sender.as_ref().is_some_and(|it| is_recorded && !it.try_send(call)) {
             self.metrics.dropped_record();
         }
     }

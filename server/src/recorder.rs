@@ -12,20 +12,17 @@ mod trace;
 
 use std::{collections::HashMap, io, thread, time::Duration};
 
-use gateway::{Call, Experiment, Gateway};
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use gateway::{Call, CallReceiver, CallSender, Experiment, Gateway};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracking::{
     Store, Tracking,
     experiment::{ExperimentId, NewExperiment, Tag},
 };
 
-/// Calls that may wait for the database: some seconds of traffic. A call's record is bounded by the gateway.
+/// Calls that may wait for the database, and bytes of their bodies: some seconds of traffic, and what a server can spare.
 const WAITING_MAX: usize = 1024;
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Calls that go to the database at once; more would keep other writes waiting for long.
 const BATCH_MAX: usize = 256;
@@ -44,8 +41,8 @@ const TRIES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The way of calls from the gateway to the recorder.
-pub(crate) fn channel() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
-    mpsc::channel(WAITING_MAX)
+pub(crate) fn channel() -> (CallSender, CallReceiver) {
+    gateway::calls(WAITING_MAX, WAITING_BYTES_MAX)
 }
 
 /// The thread that turns calls into traces.
@@ -57,11 +54,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Starts recording what comes through the channel into the store.
     /// The gateway is told of what is lost.
-    pub(crate) fn start(
-        tracking: &Tracking,
-        calls: mpsc::Receiver<Call>,
-        gateway: Option<Gateway>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(tracking: &Tracking, calls: CallReceiver, gateway: Option<Gateway>) -> io::Result<Self> {
         let finishing = CancellationToken::new();
         let writer = Writer { store: tracking.store().clone(), experiments: HashMap::new(), gateway, lost: 0 };
         let running = writer.run(calls, finishing.clone());
@@ -93,7 +86,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut calls: mpsc::Receiver<Call>, finishing: CancellationToken) {
+    async fn run(mut self, mut calls: CallReceiver, finishing: CancellationToken) {
         let mut batch = Batch::default();
         'gathering: loop {
             tokio::select! {
@@ -218,14 +211,14 @@ struct Batch {
 
 impl Batch {
     fn add(&mut self, call: Call) {
-        self.bytes += call.request.len() + call.response.as_ref().map_or(0, bytes::Bytes::len);
+        self.bytes += call.body_bytes();
         self.calls.push(call);
     }
 
     /// Adds what waits, as much as there is room for.
-    fn fill(&mut self, calls: &mut mpsc::Receiver<Call>) {
+    fn fill(&mut self, calls: &mut CallReceiver) {
         while !self.is_full()
-            && let Ok(call) = calls.try_recv()
+            && let Some(call) = calls.try_recv()
         {
             self.add(call);
         }

@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "{}")
         headers = {key.lower(): value for key, value in self.headers.items()}
         self.upstream.seen.append(Seen(self.path, headers, body))
         status, headers, content = self.upstream.replies.popleft()
@@ -81,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+    do_GET = do_DELETE = do_POST
 
     def log_message(self, *_) -> None:
         pass

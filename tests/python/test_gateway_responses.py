@@ -149,3 +149,32 @@ def test_a_stream_that_is_cut_has_failed(client, upstream):
     events = list(client.responses.create(model="llama", input=ASK, stream=True))
     assert [it.type for it in events[-2:]] == ["error", "response.failed"]
     assert "cut its stream short" in events[-1].response.error.message
+
+
+def test_what_openai_keeps_is_found_again(client, upstream):
+    """By ids of the gateway's own, which lead back to the endpoint and hide the provider's."""
+    upstream.will(native(id="resp_kept"))
+    made = client.responses.create(model="gpt", input=ASK)
+    assert made.id.startswith("resp_tg1") and "resp_kept" not in made.id
+    upstream.will(native(id="resp_kept"))
+    assert client.responses.retrieve(made.id).output_text == "At noon."
+    assert upstream.seen[-1].path == "/v1/responses/resp_kept"
+    items = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    upstream.will(items)
+    assert client.responses.input_items.list(made.id).data == []
+    assert upstream.seen[-1].path == "/v1/responses/resp_kept/input_items"
+    upstream.will(native(id="resp_next", previous_response_id="resp_kept"))
+    following = client.responses.create(model="gpt", input="And out?", previous_response_id=made.id)
+    assert upstream.seen[-1].body["previous_response_id"] == "resp_kept"
+    assert following.previous_response_id == made.id
+    upstream.will(native(id="resp_next", status="cancelled"))
+    assert client.responses.cancel(following.id).status == "cancelled"
+    assert upstream.seen[-1].path == "/v1/responses/resp_next/cancel"
+    upstream.will({"id": "resp_kept", "object": "response.deleted", "deleted": True})
+    client.responses.delete(made.id)
+    assert upstream.seen[-1].path == "/v1/responses/resp_kept"
+    asked = len(upstream.seen)
+    forged = made.id[:-6] + "AAAAAA"
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(forged)
+    assert len(upstream.seen) == asked

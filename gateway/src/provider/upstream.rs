@@ -30,7 +30,8 @@ pub(super) use events::{data_frames, drain, events};
 use failure::failure;
 pub(super) use failure::in_ok_answer;
 
-/// Bytes of a unary answer at most: a thousand embeddings of 3072 dimensions as text fit twice.
+/// Bytes of an answer at most, also of a stream, of which a translation keeps what it has not told yet: a thousand
+/// embeddings of 3072 dimensions as text fit twice.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Bytes of an error answer that are read; the rest is somebody's HTML page.
 const ERROR_BYTES_MAX: usize = 64 << 10;
@@ -173,6 +174,8 @@ pub(super) struct Body {
     headers: HeaderMap,
     idle: Duration,
     deadline: Instant,
+    /// Bytes that may still come.
+    bytes_left: usize,
     who: String,
     scrub: Scrub,
 }
@@ -219,6 +222,7 @@ impl Upstream {
             headers,
             idle: self.timeouts.idle,
             deadline,
+            bytes_left: ANSWER_BYTES_MAX,
             who: self.who.clone(),
             scrub: self.scrub.clone(),
         })
@@ -355,7 +359,17 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let until = (Instant::now() + self.idle).min(self.deadline);
         match timeout_at(until, self.response.chunk()).await {
-            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Ok(None)) => Ok(None),
+            Ok(Ok(Some(bytes))) => match self.bytes_left.checked_sub(bytes.len()) {
+                Some(left) => {
+                    self.bytes_left = left;
+                    Ok(Some(bytes))
+                }
+                None => Err(bad_gateway(format!(
+                    "{} streamed more than {ANSWER_BYTES_MAX} bytes; ask for less in one call",
+                    self.who
+                ))),
+            },
             Ok(Err(error)) => {
                 Err(Error::Unavailable(format!("{} broke off its stream: {}", self.who, root_cause(&error))))
             }

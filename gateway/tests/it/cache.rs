@@ -387,7 +387,7 @@ routes:",
     provider.will(Reply::json(200, &answer("asked")));
     assert_eq!(ask(&gateway, &question("s", "?"), &[]).await, (Some("miss".to_owned()), answer("asked")));
     let mut hits = Vec::new();
-    while let Ok(call) = gateway.calls.try_recv() {
+    while let Some(call) = gateway.calls.try_recv() {
         if let Some(CacheUse::Hit { similarity, .. }) = call.cache {
             hits.push((similarity.map(|it| (it * 100.0).round()), call.cost.unwrap().total));
         }

@@ -8,7 +8,6 @@ use futures::{StreamExt, stream};
 use gateway::{Gateway, LocalConfig, Outcome, Parts};
 use llm::{Chat, ChatChunk, ChatReply, Embed, EmbedInput, Error, LanguageModel, Rest, Stream};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::support::{CHAT, Provider, Reply, TestGateway, hello, load};
 
@@ -124,14 +123,24 @@ async fn a_local_model_that_cannot_be_opened() {
 #[tokio::test]
 async fn a_full_channel_loses_records_and_says_so() {
     let provider = Provider::start().await;
-    let (calls, mut receiver) = mpsc::channel(1);
-    let config = load(&CHAT.replace("BASE", &provider.base)).unwrap();
-    let gateway = Gateway::start(config, Parts { open_local: None, calls: Some(calls) }).unwrap();
-    let model = gateway.model("chat").unwrap();
-    for _ in 0..3 {
-        provider.will(Reply::json(200, r#"{"choices":[]}"#));
-        model.chat(Chat::of("hi")).await.unwrap();
+    // One is full after one call, the other one has room for calls but not for the bodies of two.
+    for (calls_max, bytes_max) in [(1, usize::MAX), (64, 100)] {
+        let (calls, mut receiver) = gateway::calls(calls_max, bytes_max);
+        let config = load(&CHAT.replace("BASE", &provider.base)).unwrap();
+        let gateway = Gateway::start(config, Parts { open_local: None, calls: Some(calls) }).unwrap();
+        let model = gateway.model("chat").unwrap();
+        let chat = async || {
+            provider.will(Reply::json(200, r#"{"choices":[]}"#));
+            model.chat(Chat::of("hi")).await.unwrap();
+        };
+        for _ in 0..3 {
+            chat().await;
+        }
+        assert_eq!(gateway.dropped_calls(), 2, "{calls_max} calls, {bytes_max} bytes");
+        let first = receiver.recv().await.unwrap();
+        assert!((51..=100).contains(&first.body_bytes()), "{}", first.body_bytes());
+        chat().await; // what was taken has left room
+        assert_eq!(gateway.dropped_calls(), 2);
+        assert!(receiver.recv().await.is_some());
     }
-    assert_eq!(gateway.dropped_calls(), 2);
-    assert!(receiver.recv().await.is_some());
 }

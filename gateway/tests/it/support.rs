@@ -9,10 +9,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gateway::{Call, Config, ConfigError, Gateway, Parts};
+use gateway::{CallReceiver, Config, ConfigError, Gateway, Parts};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// What the provider was sent.
 #[derive(Debug, Clone)]
@@ -164,7 +164,7 @@ fn pieces(body: &(impl AsRef<[u8]> + ?Sized)) -> Vec<Result<Bytes, std::io::Erro
 pub(crate) struct TestGateway {
     pub(crate) gateway: Gateway,
     pub(crate) base: String,
-    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) calls: CallReceiver,
     pub(crate) http: reqwest::Client,
 }
 
@@ -176,7 +176,7 @@ impl TestGateway {
     }
 
     pub(crate) async fn start_with(yaml: &str, parts: Parts) -> Self {
-        let (sender, calls) = mpsc::channel(64);
+        let (sender, calls) = gateway::calls(64, usize::MAX);
         let gateway = Gateway::start(load(yaml).unwrap(), Parts { calls: Some(sender), ..parts }).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

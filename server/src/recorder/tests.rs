@@ -79,7 +79,7 @@ async fn recorded(call: Call) -> Trace {
     let name = format!("gateway/{}", call.endpoint);
     let (sender, receiver) = channel();
     let recorder = Recorder::start(&tracking, receiver, None).expect("a thread");
-    sender.send(call).await.expect("room for a call");
+    assert!(sender.try_send(call), "room for a call");
     recorder.finish().await;
     let store = tracking.store();
     let experiment = store.experiment_by_name(&name).await.expect("an answer").expect("an experiment");

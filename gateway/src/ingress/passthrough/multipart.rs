@@ -13,6 +13,8 @@ use llm::Error;
 pub(super) const BYTES_MAX: u64 = (512 << 20) + (1 << 20);
 /// Bytes in which the model's name is looked for; clients put the fields before the files.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes that come before it is looked for again, so that a form in tiny pieces is not read over and over.
+const LOOK_BYTES: usize = 1 << 10;
 
 /// A form of which the beginning has come.
 pub(super) struct Form {
@@ -46,10 +48,16 @@ pub(super) async fn open(request: Request, boundary: &str) -> Result<Form, Error
     let mut rest = request.into_body().into_data_stream();
     let mut head = Vec::new();
     let mut model = None;
-    while model.is_none() && head.len() < HEAD_BYTES_MAX {
-        let Some(bytes) = rest.next().await else { break };
-        head.extend_from_slice(&bytes.map_err(|error| broken(&error))?);
-        model = model_in(&head, boundary.as_bytes());
+    let (mut looked_at, mut is_over) = (0, false);
+    while model.is_none() && !is_over && head.len() < HEAD_BYTES_MAX {
+        match rest.next().await {
+            Some(bytes) => head.extend_from_slice(&bytes.map_err(|error| broken(&error))?),
+            None => is_over = true,
+        }
+        if is_over || head.len() - looked_at >= LOOK_BYTES {
+            looked_at = head.len();
+            model = model_in(&head, boundary.as_bytes());
+        }
     }
     Ok(Form { head, model, rest, length })
 }

@@ -24,6 +24,8 @@ impl Upstream {
             headers: reqwest::header::HeaderMap::new(),
             idle: self.timeouts.idle,
             deadline,
+            // Nothing of it is kept here, and files are large.
+            bytes_left: usize::MAX,
             who: self.who.clone(),
             scrub: self.scrub.clone(),
         };
