@@ -38,6 +38,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use llm::sse::Event;
 use llm::{ChatChunk, Error};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use reqwest::header::HeaderMap;
 
 use crate::config::{EndpointConfig, Setting};
@@ -52,6 +53,9 @@ pub(crate) use protocol::{Framing, Outgoing, Protocol};
 pub(crate) use raw::{Raw, RawReply};
 pub(crate) use remote::{Remote, Sign};
 pub(crate) use upstream::{Clients, client as http_client};
+
+/// What a model's name may hold unescaped in an address, RFC 3986's unreserved characters: names hold colons, ARNs slashes.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What stands behind an endpoint.
 #[async_trait]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use llm::Error;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -24,7 +24,7 @@ use super::aws::{self, AwsSigner};
 use super::openai::sensitive;
 use super::upstream::bad_gateway;
 use super::vectors::{is_base64_wanted, to_base64};
-use super::{Clients, Framing, Outgoing, Protocol, Provider, Remote};
+use super::{Clients, Framing, Outgoing, Protocol, Provider, Remote, UNRESERVED};
 use crate::config::{EndpointConfig, Form, Setting};
 use crate::dialect::EventReader;
 use crate::endpoint::Kind;
@@ -54,9 +54,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::optional("api_base", Form::Address),
     Setting::optional("headers", Form::Headers),
 ];
-
-/// What a model's name may hold unescaped in an address: names hold colons, ARNs slashes.
-const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 struct Bedrock {
     model: String,
@@ -108,7 +105,7 @@ impl Protocol for Bedrock {
         if request.stream {
             headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.amazon.eventstream"));
         }
-        let path = format!("model/{}/{action}", utf8_percent_encode(&self.model, UNESCAPED));
+        let path = format!("model/{}/{action}", utf8_percent_encode(&self.model, UNRESERVED));
         Ok(Outgoing { path, body: to_json(&body)?, headers })
     }
 

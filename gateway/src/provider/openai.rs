@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use llm::Error;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::compatible::Quirks;
 use super::remote::events;
 use super::upstream::{Upstream, data_frames};
-use super::{Clients, Framing, Outgoing, Provider, Raw, RawReply, Reply, ReplyBody, told};
+use super::{Clients, Framing, Outgoing, Provider, Raw, RawReply, Reply, ReplyBody, UNRESERVED, told};
 use crate::config::{EndpointConfig, Form, Setting};
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
@@ -103,7 +103,7 @@ impl Provider for OpenAi {
 
     async fn realtime(&self, headers: HeaderMap, query: &str) -> llm::Result<reqwest::Upgraded> {
         let model: String = serde_json::from_str(&self.model_json).unwrap_or_default();
-        let model = utf8_percent_encode(&model, NON_ALPHANUMERIC);
+        let model = utf8_percent_encode(&model, UNRESERVED);
         // At Azure the deployment is named beside the version, and lies two steps up from its own address.
         let own = if self.is_azure {
             format!("../../realtime{}&deployment={model}", self.query)
