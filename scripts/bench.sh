@@ -4,7 +4,7 @@
 # `record` instead compares the tracking API with `mlflow server` and FastTrackML on three databases, about 20 minutes;
 # arguments after it choose its parts: sqlite postgres mysql many-runs bare.
 # `gateways` compares the gateway with nginx, TensorZero, MLflow's, Portkey and LiteLLM, about 10 minutes; arguments after
-# it choose its parts: side-by-side soak slow-streams.
+# it choose its parts: side-by-side soak slow-streams leaving.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 

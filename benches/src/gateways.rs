@@ -3,6 +3,7 @@
 mod body;
 mod contestant;
 mod files;
+mod leave;
 mod soak;
 
 use std::net::SocketAddr;
@@ -21,7 +22,12 @@ use crate::table::{Table, figure};
 pub type Part = (&'static str, fn() -> Result<Table>);
 
 /// Every part, in the order in which they run.
-pub const ALL: &[Part] = &[("side-by-side", side_by_side), ("soak", soak::soak), ("slow-streams", soak::slow_streams)];
+pub const ALL: &[Part] = &[
+    ("side-by-side", side_by_side),
+    ("soak", soak::soak),
+    ("slow-streams", soak::slow_streams),
+    ("leaving", leave::leaving),
+];
 
 const CONNECTIONS: [usize; 2] = [1, 32];
 /// Long enough for pools, caches and just-in-time compilers.

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
+use futures::StreamExt as _;
 
 /// Deltas in a streamed answer.
 pub const STREAM_CHUNKS: usize = 50;
@@ -40,6 +42,35 @@ pub fn start() -> Result<SocketAddr> {
 /// Starts an upstream whose streams come slowly.
 pub fn start_slow() -> Result<SocketAddr> {
     start_with(post(answer_slowly))
+}
+
+/// Starts an upstream whose streams say one thing and then nothing more. It tells when each was left.
+pub fn start_silent(tell: Sender<Instant>) -> Result<SocketAddr> {
+    start_with(post(move |body: Bytes| {
+        let tell = tell.clone();
+        async move {
+            if !wants_stream(&body) {
+                return answer(body).await;
+            }
+            let left = Left(tell);
+            let events = futures::stream::once(async { Ok::<_, Infallible>(EVENTS[0].clone()) })
+                .chain(futures::stream::pending())
+                .inspect(move |_| {
+                    let _ = &left;
+                });
+            ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+        }
+    }))
+}
+
+/// Tells when it is dropped.
+struct Left(Sender<Instant>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        // Nobody listens once the measurement is over.
+        let _ = self.0.send(Instant::now());
+    }
 }
 
 fn start_with(answer: MethodRouter) -> Result<SocketAddr> {
