@@ -30,10 +30,11 @@ const BATCH_MAX: usize = 256;
 /// Bytes of requests and answers that go to the database at once, so that large ones do not add up in memory.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// How long the first call of a batch waits for others: what a crash loses at most, and how old lists of traces are.
+/// How long the first call of a batch waits for others while they come: what a crash loses at most.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// How often it is looked what has come in the meantime: a thread that each call wakes costs more than the record.
+/// How often it is looked what has come in the meantime, as a thread that each call wakes costs more than the record. When
+/// nothing has, nothing is waited for: who asks now and then finds the trace when they look for it.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Tries before a batch is given up, and the pause between them.
@@ -97,11 +98,13 @@ impl Writer {
                 () = finishing.cancelled() => break,
             }
             let first_waits_until = Instant::now() + GATHER;
+            let mut known = 0;
             loop {
                 batch.fill(&mut calls);
-                if batch.is_full() || Instant::now() >= first_waits_until {
+                if batch.is_full() || batch.calls.len() == known || Instant::now() >= first_waits_until {
                     break;
                 }
+                known = batch.calls.len();
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
                     () = finishing.cancelled() => break 'gathering,
